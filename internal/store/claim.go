@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Task is a stream entry in a worker's hands: one attempt.
+type Task struct {
+	Kind  string
+	Entry string // the fencing token: greater for every later attempt
+
+	Plain bool
+	Spec  []byte // of a plain job
+	Args  []byte // of a plain job
+
+	Job, UID string
+	Slot     int
+	Attempt  int // from 1
+	Failures int
+	Ignored  int
+	Lost     int
+}
+
+// Claim is a worker's wish for tasks.
+type Claim struct {
+	Worker string
+	Op     string // names the claim, so that a repeated one gets the same tasks
+	Kinds  []string
+	Max    int
+	Lease  time.Duration
+}
+
+// Claim hands over up to c.Max tasks and tells Redis's time, in ms.
+func (s *Store) Claim(ctx context.Context, c Claim) ([]Task, int64, error) {
+	keys := make([]string, 2, 2+len(c.Kinds))
+	keys[0], keys[1] = s.keys.beats(), s.keys.worker(c.Worker)
+	for _, kind := range c.Kinds {
+		keys = append(keys, s.keys.ready(kind))
+	}
+	word, err := s.word(ctx, claimScript, keys, s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
+	if err != nil {
+		return nil, 0, err
+	}
+	head, rest, _ := strings.Cut(word, "\n")
+	tasks, err := parseTasks(rest, c.Kinds, c.Max)
+	return tasks, atoi64(head), err
+}
+
+// parseTasks reads what claim.lua hands over. The tasks share the memory of
+// the reply.
+func parseTasks(text string, kinds []string, room int) ([]Task, error) {
+	if text == "" {
+		return nil, nil
+	}
+	tasks := make([]Task, 0, room)
+	for text != "" {
+		var head [4]string
+		for i := range head {
+			var ok bool
+			if head[i], text, ok = strings.Cut(text, " "); !ok {
+				return tasks, errors.New("claim: torn reply")
+			}
+		}
+		stream, nt, na := atoi(head[0]), atoi(head[2]), atoi(head[3])
+		if stream < 1 || stream > len(kinds) || nt < 0 || na < 0 || nt+na > len(text) {
+			return tasks, errors.New("claim: torn reply")
+		}
+		t := Task{Kind: kinds[stream-1], Entry: head[1]}
+		t.read(text[:nt], text[nt:nt+na])
+		tasks = append(tasks, t)
+		text = strings.TrimPrefix(text[nt+na:], "\n")
+	}
+	return tasks, nil
+}
+
+// read takes a task's data from its entry. An entry that says nothing it
+// understands is a plain job without args, which fails to decode.
+func (t *Task) read(header, args string) {
+	t.Attempt = 1
+	if strings.HasPrefix(header, "J ") {
+		f := strings.Fields(header)
+		if len(f) == 8 {
+			t.Job, t.UID = f[1], f[2]
+			t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = atoi(f[3]), atoi(f[4]), atoi(f[5]), atoi(f[6]), atoi(f[7])
+			return
+		}
+	}
+	t.Plain = true
+	t.Job = PlainName(t.Kind, t.Entry)
+	t.UID = t.Job
+	t.Spec = []byte(strings.TrimPrefix(header, "P"))
+	t.Args = []byte(args)
+}
+
+// PlainName is the name of a plain job.
+func PlainName(kind, entry string) string { return kind + "-" + entry }
+
+// Wait waits until there may be a task of one of the kinds, Wake is called
+// for the worker, or for at most the given time. It does not tell which.
+func (s *Store) Wait(ctx context.Context, worker string, kinds []string, atMost time.Duration) error {
+	bells := make([]string, len(kinds), len(kinds)+1)
+	for i, kind := range kinds {
+		bells[i] = s.keys.bell(kind)
+	}
+	bells = append(bells, s.keys.bell("@"+worker))
+	err := s.rdb.BLPop(ctx, atMost, bells...).Err()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return s.seen(ctx, err)
+}
+
+// Ring wakes a worker that waits for one of the kinds.
+func (s *Store) Ring(ctx context.Context, kinds []string) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, kind := range kinds {
+			p.LPush(ctx, s.keys.bell(kind), 1)
+			p.LTrim(ctx, s.keys.bell(kind), 0, 0)
+		}
+		return nil
+	})
+	return s.seen(ctx, err)
+}
+
+// Wake ends the waits of a worker: go-redis does not heed a cancelled context
+// while it reads.
+func (s *Store) Wake(ctx context.Context, worker string) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.LPush(ctx, s.keys.bell("@"+worker), 1)
+		p.PExpire(ctx, s.keys.bell("@"+worker), time.Minute)
+		p.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.ctl(), MaxLen: ordersKept, Approx: true, Values: []any{"t", 0}})
+		return nil
+	})
+	return s.seen(ctx, err)
+}
+
+// ordersKept is ORDERS of job.lua.
+const ordersKept = 1000
+
+// Work is what a worker must know of a job with a record to run its tasks.
+type Work struct {
+	UID  string
+	Spec []byte
+	Args []byte
+}
+
+// Work reads spec and args of jobs; a job that is gone has no UID.
+func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
+	cmds := make([]*redis.SliceCmd, len(names))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			cmds[i] = p.HMGet(ctx, s.keys.job(name), "uid", "spec", "args")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.seen(ctx, err)
+	}
+	out := make([]Work, len(names))
+	for i, c := range cmds {
+		v := c.Val()
+		if len(v) != 3 {
+			return nil, fmt.Errorf("job %s: unreadable record", names[i])
+		}
+		uid, _ := v[0].(string)
+		spec, _ := v[1].(string)
+		args, _ := v[2].(string)
+		out[i] = Work{uid, []byte(spec), []byte(args)}
+	}
+	return out, nil
+}
+
+// ReadTask reads a task from the header of its entry.
+func ReadTask(kind, entry, header string) Task {
+	t := Task{Kind: kind, Entry: entry}
+	t.read(header, "")
+	return t
+}

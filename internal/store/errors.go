@@ -1,0 +1,34 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// lasting are the answers of Redis that no repetition mends soon: an operator
+// must, or they show a defect.
+var lasting = []string{
+	"OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "ERR", "user_script", "NOSCRIPT",
+}
+
+// Temporary tells an error that may go away by itself: of the connection, or
+// of a server that is loading, failing over or busy.
+func Temporary(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if !isReply(err) {
+		return !errors.Is(err, ErrGone) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrAlive)
+	}
+	text := err.Error()
+	if strings.Contains(text, "READONLY") || strings.Contains(text, "max number of clients") {
+		return true
+	}
+	for _, p := range lasting {
+		if strings.HasPrefix(text, p) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,86 @@
+package store
+
+import "strconv"
+
+// Every key of a queue is made here, and all of them share the hash tag
+// {queue}, so that a queue is one slot of a cluster.
+//
+//	key             type    holds                                        written by             until
+//	ready:<kind>    stream  runnable and leased tasks, group "w"         submit, sync           settled; the empty stream stays
+//	bell:<kind>     list    at most one token: wakes an idle worker      submit, sync           taken
+//	bell:@<worker>  list    a token: the worker shuts down               wake                   taken, or a minute
+//	job:<name>      hash    spec, rules, state, args of a job            submit, every verb     TTL or delete
+//	job:<n>:done    string  bitmap of succeeded slots                    settle                 with the job
+//	job:<n>:bad     string  bitmap of failed indexes                     settle                 with the job
+//	job:<n>:tasks   hash    slot -> entry and counts of an active task   sync, settle           settled
+//	job:<n>:ends    hash    entry -> slot, counts, cause: told to stop   sync, evict            settled
+//	job:<n>:wait    zset    slot -> slot, or due time: to start again    sync, settle           started
+//	job:<n>:data    hash    u: counts, r: result, c: checkpoint,
+//	                        p: progress of a slot, e: its errors         settle, note           with the job
+//	timers          zset    <name>, cron/<name>, past/<name> -> due      sync, cron, finish     done
+//	jobs            zset    name -> created, of jobs with a record       submit, settle         with the job
+//	cron            hash    name -> version and record of a cron job     cron                   deleted
+//	beats           hash    worker -> beat and lease                     claim, renew           leave
+//	worker:<id>     hash    a worker's last claim and what it says of
+//	                        itself                                       claim, renew           leave, or a day
+//	kinds           set     kinds that the queue has seen                submit, cron           stays
+//	sub:<id>        hash    a submitter's last operation and its answer  submit                 ten minutes
+//	past:<b>        hash    finished plain jobs that go together         finish                 forget
+//	pasts           zset    <b> -> when it goes                          finish                 forget
+//	waits           hash    plain jobs whose end somebody waits for      wait                   an hour at most
+//	events          stream  what happened to jobs, about 10,000 entries  every verb             trimmed
+//	ctl             stream  j: look at your tasks of a job; t: a timer   sync, evict, delete    trimmed at about 1,000
+type keys struct{ prefix string }
+
+func newKeys(queue string) keys { return keys{"stint:{" + queue + "}:"} }
+
+func (k keys) ready(kind string) string   { return k.prefix + "ready:" + kind }
+func (k keys) bell(kind string) string    { return k.prefix + "bell:" + kind }
+func (k keys) job(name string) string     { return k.prefix + "job:" + name }
+func (k keys) done(name string) string    { return k.prefix + "job:" + name + ":done" }
+func (k keys) bad(name string) string     { return k.prefix + "job:" + name + ":bad" }
+func (k keys) tasks(name string) string   { return k.prefix + "job:" + name + ":tasks" }
+func (k keys) ends(name string) string    { return k.prefix + "job:" + name + ":ends" }
+func (k keys) data(name string) string    { return k.prefix + "job:" + name + ":data" }
+func (k keys) timers() string             { return k.prefix + "timers" }
+func (k keys) jobs() string               { return k.prefix + "jobs" }
+func (k keys) cron() string               { return k.prefix + "cron" }
+func (k keys) beats() string              { return k.prefix + "beats" }
+func (k keys) worker(id string) string    { return k.prefix + "worker:" + id }
+func (k keys) kinds() string              { return k.prefix + "kinds" }
+func (k keys) submitter(id string) string { return k.prefix + "sub:" + id }
+func (k keys) past(bucket string) string  { return k.prefix + "past:" + bucket }
+func (k keys) pasts() string              { return k.prefix + "pasts" }
+func (k keys) waits() string              { return k.prefix + "waits" }
+func (k keys) events() string             { return k.prefix + "events" }
+func (k keys) ctl() string                { return k.prefix + "ctl" }
+
+// queue are the keys that every transition of a job is given first.
+func (k keys) queue() []string {
+	return []string{k.timers(), k.jobs(), k.events(), k.ctl(), k.waits()}
+}
+
+// record are the seven keys of a job.
+func (k keys) record(name string) []string {
+	job := k.job(name)
+	return []string{job, job + ":done", job + ":bad", job + ":tasks", job + ":ends", job + ":wait", job + ":data"}
+}
+
+// transition are the keys of a script that changes one job.
+func (k keys) transition(name, kind string) []string {
+	all := append(make([]string, 0, 16), k.queue()...)
+	all = append(all, k.record(name)...)
+	return append(all, k.ready(kind), k.bell(kind))
+}
+
+// bucket names the hash of finished plain jobs in which one goes that expires
+// at a time, and says when the hash goes. A longer time to live has wider
+// buckets, so that few of them exist at any time.
+func bucket(expires, ttl int64) (name string, goes int64) {
+	width := int64(60_000)
+	for width*64 < ttl {
+		width *= 2
+	}
+	n := expires/width + 1
+	return strconv.FormatInt(width/60_000, 36) + "-" + strconv.FormatInt(n, 36), n * width
+}

@@ -1,0 +1,26 @@
+-- adopt gives a plain job its record: while its task waits or runs, so that
+-- notes have a place and it can be steered, or after its success.
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] past hash
+-- ARGV[1] now  ARGV[2] worker that must hold the task, '' for any state
+-- ARGV[3..8] name, kind, rules, spec, args, entry  ARGV[9] past, '' unless finished  ARGV[10] ended  ARGV[11] expires
+-- returns 'OK' | 'FENCED'
+local now = clock(ARGV[1])
+local K = keys(6, 13)
+if load(K, ARGV[3]) then return 'OK' end
+local entry = ARGV[8]
+if ARGV[9] ~= '' then
+  if redis.call('HDEL', KEYS[15], ARGV[3]) == 0 then return 'FENCED' end
+  local J = adopt(K, 3)
+  J.active, J.succeeded, J.fateAt, J.endedAt = 0, 1, tonumber(ARGV[10]), tonumber(ARGV[10])
+  fated(J, 'Complete', 'CompletionsReached', J.fateAt)
+  redis.call('DEL', K.tasks)
+  redis.call('SETBIT', K.done, 0, 1)
+  sync(K, J, now)
+  return 'OK'
+end
+if #redis.call('XRANGE', K.ready, entry, entry) == 0 then return 'FENCED' end
+if ARGV[2] ~= '' and #redis.call('XPENDING', K.ready, 'w', entry, entry, 1, ARGV[2]) == 0 then return 'FENCED' end
+local J = adopt(K, 3)
+arm(K, J, 0)
+save(K, J)
+return 'OK'

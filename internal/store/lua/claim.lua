@@ -1,0 +1,50 @@
+-- claim hands a worker up to max tasks, in the order of the streams given,
+-- and bumps its beat. A repeated call hands over the same tasks again.
+-- KEYS[1] beats  hash    worker -> beat and lease
+-- KEYS[2] worker hash    the worker's last claim
+-- KEYS[3..] ready streams
+-- ARGV[1] now  ARGV[2] worker  ARGV[3] operation  ARGV[4] max  ARGV[5] lease in ms
+-- returns now, and per task: stream no., entry, lengths of t and a, t, a
+local me, op, max = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local out = { string.format('%.0f', clock(ARGV[1])) }
+
+local function hand(stream, entries)
+  for _, e in ipairs(entries) do
+    local f = e[2]
+    if f then
+      local t, a = f[2], f[4] or ''
+      out[#out + 1] = stream .. ' ' .. e[1] .. ' ' .. #t .. ' ' .. #a .. ' ' .. t .. a
+    end
+  end
+end
+
+local function fresh(key, n)
+  local r = redis.pcall('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
+  if type(r) == 'table' and r.err then
+    if not string.find(r.err, 'NOGROUP', 1, true) then return r end
+    redis.call('XGROUP', 'CREATE', key, 'w', '0', 'MKSTREAM')
+    r = redis.call('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
+  end
+  return r and r[1] and r[1][2] or {}
+end
+
+local last = redis.call('HMGET', KEYS[2], 'op', 'claimed')
+if last[1] == op then
+  for stream, entry in string.gmatch(last[2] or '', '(%d+) (%S+)') do
+    hand(stream, redis.call('XRANGE', KEYS[2 + tonumber(stream)], entry, entry))
+  end
+  return table.concat(out, '\n')
+end
+
+redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])
+local claimed = {}
+for i = 3, #KEYS do
+  if max <= 0 then break end
+  local entries = fresh(KEYS[i], max)
+  if entries.err then return entries end
+  for _, e in ipairs(entries) do claimed[#claimed + 1] = (i - 2) .. ' ' .. e[1] end
+  hand(i - 2, entries)
+  max = max - #entries
+end
+redis.call('HSET', KEYS[2], 'op', op, 'claimed', table.concat(claimed, ' '))
+return table.concat(out, '\n')

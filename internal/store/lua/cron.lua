@@ -1,0 +1,40 @@
+-- cron stores a cron job's record if nobody changed it since it was read, and
+-- submits the job of a scheduled time in the same step.
+-- KEYS[1..5] queue  KEYS[6] cron hash  KEYS[7] kinds  KEYS[8..9] ready, bell  KEYS[10..16] the new job, if any
+-- ARGV[1] now  ARGV[2] cron job  ARGV[3] version read, '' for none  ARGV[4] new version, '' to remove
+-- ARGV[5] record  ARGV[6] when to look again, 0 for never
+-- ARGV[7..] the job: kind, name, uid, rules, success, spec, args
+-- returns 'OK' | 'CONFLICT' | 'TAKEN' a job of another has that name
+local now = clock(ARGV[1])
+local old = redis.call('HGET', KEYS[6], ARGV[2])
+local version = old and string.match(old, '^%S+') or ''
+if version == ARGV[4] and version ~= '' then return 'OK' end
+if version ~= ARGV[3] then return 'CONFLICT' end
+
+local member, answer = 'cron/' .. ARGV[2], 'OK'
+if #KEYS > 9 then
+  local K = keys(10, 8)
+  if redis.call('EXISTS', K.job) == 1 then
+    if redis.call('HGET', K.job, 'owner') ~= ARGV[2] then answer = 'TAKEN' end
+  else
+    local J = create(K, now, { kind = ARGV[7], name = ARGV[8], uid = ARGV[9], rules = ARGV[10], success = ARGV[11],
+      spec = ARGV[12], args = ARGV[13], owner = ARGV[2] })
+    redis.call('SADD', KEYS[7], ARGV[7])
+    emit(K, J, 'Submitted')
+    sync(K, J, now)
+  end
+end
+if ARGV[4] == '' then
+  redis.call('HDEL', KEYS[6], ARGV[2])
+else
+  redis.call('HSET', KEYS[6], ARGV[2], ARGV[4] .. ' ' .. ARGV[5])
+end
+if ARGV[6] == '0' then
+  redis.call('ZREM', KEYS[1], member)
+else
+  redis.call('ZADD', KEYS[1], ARGV[6], member)
+  if redis.call('ZRANGE', KEYS[1], 0, 0)[1] == member then
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', ORDERS, '*', 't', ARGV[6])
+  end
+end
+return answer

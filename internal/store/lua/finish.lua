@@ -1,0 +1,41 @@
+-- finish ends plain tasks of one kind that succeeded. Whoever's XACK answers
+-- 0 lost the task and changes nothing.
+-- KEYS[1] ready stream  KEYS[2] waits hash  KEYS[3] events stream
+-- KEYS[4] past hash: finished plain jobs that expire together  KEYS[5] pasts zset of these  KEYS[6] timers
+-- ARGV[1] now  ARGV[2] ttl in ms, 0 keeps nothing  ARGV[3] when the past hash goes  ARGV[4] its name
+-- ARGV[5] kind  ARGV[6] fields per task: 1, or 2 with what to keep; then per task: entry, record
+-- returns '<now> <one digit per task, 1: counted>', or '<now> LATE' where the past hash goes too early
+local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6])
+if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
+
+local head = string.format('%.0f %.0f ', now, now + ttl)
+local out, gone, keep = {}, {}, {}
+for i = 7, #ARGV, step do
+  local n = redis.call('XACK', KEYS[1], 'w', ARGV[i])
+  out[#out + 1] = n
+  if n == 1 then
+    gone[#gone + 1] = ARGV[i]
+    if ttl > 0 then
+      keep[#keep + 1] = ARGV[5] .. '-' .. ARGV[i]
+      keep[#keep + 1] = head .. ARGV[i + 1]
+    end
+  end
+end
+if #gone > 0 then
+  redis.call('XDEL', KEYS[1], unpack(gone))
+  if ttl > 0 then
+    redis.call('HSET', KEYS[4], unpack(keep))
+    redis.call('ZADD', KEYS[5], goes, ARGV[4])
+    redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
+  end
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    for i = 7, #ARGV, step do
+      local name = ARGV[5] .. '-' .. ARGV[i]
+      if out[(i - 7) / step + 1] == 1 and redis.call('HDEL', KEYS[2], name) == 1 then
+        redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
+          'r', 'CompletionsReached', 'o', ARGV[i + 1] or '')
+      end
+    end
+  end
+end
+return string.format('%.0f ', now) .. table.concat(out)

@@ -1,0 +1,517 @@
+-- What every transition of a job shares: its record, and sync, which looks at
+-- the job once and starts, stops, decides and arms what follows. It is the
+-- rules of internal/rules in Lua; tests hold the two equal.
+
+local LIMIT = 500          -- items that one call works on
+local READY = 2147483647   -- scores of `wait` up to here are slots, above due times
+local EVENTS, ORDERS = 10000, 1000
+
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- keys names the queue's five keys, the seven of a job from KEYS[at] on, and
+-- the two of its kind from KEYS[kind] on.
+local function keys(at, kind)
+  return {
+    timers = KEYS[1], jobs = KEYS[2], events = KEYS[3], ctl = KEYS[4], waits = KEYS[5],
+    job = KEYS[at], done = KEYS[at + 1], bad = KEYS[at + 2], tasks = KEYS[at + 3],
+    ends = KEYS[at + 4], wait = KEYS[at + 5], data = KEYS[at + 6],
+    ready = KEYS[kind], bell = KEYS[kind + 1],
+  }
+end
+
+local RULES = {
+  'completions', 'parallelism', 'backoffLimit', 'perIndex', 'maxFailed', 'deadline', 'ttl',
+  'suspend', 'startAt', 'replaceFailed', 'initial', 'max', 'factor', 'jitter', 'jobScope',
+  'lostLimit', 'lostCounts',
+}
+local STATE = {
+  'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad',
+  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held',
+}
+
+local function fields(text, names)
+  local t, n = {}, 0
+  for word in string.gmatch(text, '[^|]+') do
+    n = n + 1
+    if names[n] then t[names[n]] = tonumber(word) end
+  end
+  return t, n >= #names
+end
+
+-- load reads a job's record: nil when there is none, or it is another's.
+local function load(K, uid)
+  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success')
+  if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
+  local rules, ok1 = fields(r[2] or '', RULES)
+  local s, ok2 = fields(r[3] or '', STATE)
+  if not (ok1 and ok2) then return nil end
+  s.uid, s.rules, s.phase, s.reason = r[1], rules, r[4] or '', r[5] or ''
+  s.name, s.kind, s.owner = r[6], r[7], r[8] or ''
+  s.success, s.hits = {}, {}
+  for kind, need in string.gmatch(r[10] or '', '(%a)(%d+)') do
+    s.success[#s.success + 1] = { kind = kind, need = tonumber(need) }
+    s.hits[#s.hits + 1] = 0
+  end
+  local i = 0
+  for n in string.gmatch(r[9] or '', '%d+') do i = i + 1; s.hits[i] = tonumber(n) end
+  return s
+end
+
+local function save(K, J)
+  local out = {}
+  for i, f in ipairs(STATE) do out[i] = string.format('%.0f', J[f] or 0) end
+  local set = { 'state', table.concat(out, '|') }
+  local function put(f, v) set[#set + 1] = f; set[#set + 1] = v end
+  if J.fated then put('phase', J.phase); put('reason', J.reason) end
+  if J.message then put('message', J.message) end
+  if J.hit then put('hits', table.concat(J.hits, ',')) end
+  redis.call('HSET', K.job, unpack(set))
+end
+
+local function emit(K, J, what, ...)
+  redis.call('XADD', K.events, 'MAXLEN', '~', EVENTS, '*', 'e', what, 'j', J.name, 'u', J.uid, 'k', J.kind, 'r', J.reason, ...)
+end
+
+-- arm sets the job's one timer; whoever waits for timers hears of it when
+-- it is now the first.
+local function arm(K, J, due)
+  if J.armed == due then return end
+  J.armed = due
+  if due == 0 then
+    redis.call('ZREM', K.timers, J.name)
+    return
+  end
+  redis.call('ZADD', K.timers, due, J.name)
+  if redis.call('ZRANGE', K.timers, 0, 0)[1] == J.name then
+    redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
+  end
+end
+
+local function ring(bell)
+  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
+end
+
+local function order(K, J)
+  redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 'j', J.name)
+end
+
+local function erase(K, J)
+  redis.call('UNLINK', K.job, K.done, K.bad, K.tasks, K.ends, K.wait, K.data)
+  redis.call('ZREM', K.jobs, J.name)
+  redis.call('ZREM', K.timers, J.name)
+  J.erased = true
+end
+
+-- A unit is what a slot carries between attempts: attempts, failures, ignored, lost.
+local function unit(text)
+  local a, f, g, l = string.match(text, '(%d+) (%d+) (%d+) (%d+)')
+  return { tonumber(a), tonumber(f), tonumber(g), tonumber(l) }
+end
+
+local function unit_text(u) return u[1] .. ' ' .. u[2] .. ' ' .. u[3] .. ' ' .. u[4] end
+
+local function in_place(J) return J.rules.jobScope == 1 and J.rules.perIndex >= 0 end
+
+-- again puts a slot among the waiting, due at a time (0: at once). A counted
+-- failure is held back from the status until the slot starts again where
+-- Kubernetes does so.
+local function again(K, J, slot, u, due, counted)
+  local n = J.rules.completions
+  if n >= 0 and slot >= n then return end
+  local score = slot
+  if due > READY and not in_place(J) then score = due end
+  redis.call('ZADD', K.wait, score, slot)
+  if u[1] > 0 or due > 0 then
+    local held = counted and in_place(J) and 1 or 0
+    J.held = (J.held or 0) + held
+    redis.call('HSET', K.data, 'u:' .. slot, unit_text(u) .. ' ' .. string.format('%.0f', due) .. ' ' .. held)
+  end
+end
+
+local function delay(J, n, seed)
+  local r = J.rules
+  if n <= 0 or r.initial <= 0 then return 0 end
+  local d = math.min(r.initial * (r.factor / 1000) ^ (n - 1), r.max)
+  if r.jitter > 0 then
+    d = d + d * (r.jitter / 1000) * ((seed % 997 * 613 + math.floor(seed / 997) % 1009 * 389) % 1000) / 1000
+  end
+  return math.floor(d)
+end
+
+-- some lists up to n active tasks: {slot, entry, unit, held by a worker, for how long}.
+local function some(K, n)
+  local found, cursor = {}, '0'
+  repeat
+    local page = redis.call('HSCAN', K.tasks, cursor, 'COUNT', 100)
+    cursor = page[1]
+    for i = 1, #page[2], 2 do
+      if #found < n then
+        local entry, rest = string.match(page[2][i + 1], '^(%S+) (.*)$')
+        local held = redis.pcall('XPENDING', K.ready, 'w', entry, entry, 1) -- an error where no worker has ever come
+        local since = not held.err and held[1] and held[1][3]
+        found[#found + 1] = { tonumber(page[2][i]), entry, unit(rest), since and true or false, since or 0 }
+      end
+    end
+  until cursor == '0' or #found >= n
+  return found
+end
+
+local KILLED = { failed = true, deadline = true }
+
+-- stop withdraws tasks that nobody holds, and tells the holders of the others.
+local function stop(K, J, tasks, cause)
+  local told = false
+  for _, t in ipairs(tasks) do
+    local slot, entry, u, held = t[1], t[2], t[3], t[4]
+    redis.call('HDEL', K.tasks, slot)
+    J.active = J.active - 1
+    if KILLED[cause] then J.failed = J.failed + 1 end
+    if held then
+      redis.call('HSET', K.ends, entry, slot .. ' ' .. unit_text(u) .. ' ' .. cause)
+      J.ending, told = J.ending + 1, true
+    else
+      redis.call('XDEL', K.ready, entry)
+      u[1] = u[1] - 1
+    end
+    u[2], u[3] = 0, 0 -- as in Kubernetes, where they are kept with the pod
+    if J.phase == '' and not (held and J.rules.replaceFailed == 1) then again(K, J, slot, u, 0) end
+  end
+  if told then order(K, J) end
+end
+
+-- stop_all stops every active task, at most LIMIT in a call.
+local function stop_all(K, J, cause)
+  if J.active == 0 then return end
+  stop(K, J, some(K, LIMIT), cause)
+  J.more = J.more or J.active > 0
+end
+
+-- less_advanced orders tasks: those that no worker holds, then the later
+-- claimed, the younger, and of equals the lowest slot.
+local function less_advanced(a, b)
+  if a[4] ~= b[4] then return b[4] end
+  if a[5] ~= b[5] then return a[5] < b[5] end
+  local am, bm = tonumber(string.match(a[2], '^%d+')), tonumber(string.match(b[2], '^%d+'))
+  if am ~= bm then return am > bm end
+  return a[1] < b[1]
+end
+
+-- stop_surplus stops n tasks: first those beyond the completions, then the
+-- least advanced.
+local function stop_surplus(K, J, n)
+  local limit = J.rules.completions
+  local all = some(K, LIMIT)
+  local beyond = {}
+  for _, t in ipairs(all) do
+    if limit >= 0 and t[1] >= limit then beyond[#beyond + 1] = t end
+  end
+  if #beyond > 0 then
+    stop(K, J, beyond, 'scaled')
+    return #beyond
+  end
+  if n <= 0 then return 0 end
+  table.sort(all, less_advanced)
+  local victims = {}
+  for i = 1, math.min(n, #all) do victims[i] = all[i] end
+  stop(K, J, victims, 'scaled')
+  return #victims
+end
+
+-- waiting lists up to n slots that may start again now, lowest first, and how
+-- many of the n places they take.
+local function waiting(K, J, now, n)
+  if in_place(J) then
+    local slots = redis.call('ZRANGE', K.wait, 0, n - 1)
+    local due = {}
+    for _, s in ipairs(slots) do
+      local at = tonumber(string.match(redis.call('HGET', K.data, 'u:' .. s) or '', '(%d+) %d$') or 0)
+      if at <= now then
+        due[#due + 1] = s
+      elseif J.soonest == nil or at < J.soonest then
+        J.soonest = at
+      end
+    end
+    return due, #slots
+  end
+  local late = redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, now, 'LIMIT', 0, LIMIT)
+  for _, s in ipairs(late) do redis.call('ZADD', K.wait, s, s) end
+  if #late == LIMIT then J.more = true end
+  local slots = redis.call('ZRANGEBYSCORE', K.wait, 0, READY, 'LIMIT', 0, n)
+  return slots, #slots
+end
+
+local function add(K, J, slot, u, set)
+  u[1] = u[1] + 1
+  local counts = unit_text(u)
+  local id = redis.call('XADD', K.ready, '*', 't', 'J ' .. J.name .. ' ' .. J.uid .. ' ' .. slot .. ' ' .. counts)
+  set[#set + 1] = slot
+  set[#set + 1] = id .. ' ' .. counts
+  J.active = J.active + 1
+end
+
+local function start_again(K, slots, set, J)
+  if #slots == 0 then return end
+  local names = {}
+  for i, s in ipairs(slots) do names[i] = 'u:' .. s end
+  local units = redis.call('HMGET', K.data, unpack(names))
+  redis.call('ZREM', K.wait, unpack(slots))
+  redis.call('HDEL', K.data, unpack(names))
+  for i, s in ipairs(slots) do
+    if units[i] and string.sub(units[i], -1) == '1' then J.held = J.held - 1 end
+    add(K, J, tonumber(s), units[i] and unit(units[i]) or { 0, 0, 0, 0 }, set)
+  end
+end
+
+-- start_fresh starts slots that never ran. After a retry of a finished job
+-- some of them are done already: holes.
+local function start_fresh(K, J, n, set)
+  local limit, looked = J.rules.completions, 0
+  while n > 0 and (limit < 0 or J.next < limit) do
+    local slot = J.next
+    local open = true
+    if J.holes == 1 then
+      looked = looked + 1
+      if looked > 4 * LIMIT then J.more = true return end
+      open = redis.call('GETBIT', K.done, slot) == 0 and redis.call('GETBIT', K.bad, slot) == 0
+    end
+    J.next = slot + 1
+    if open then
+      add(K, J, slot, { 0, 0, 0, 0 }, set)
+      n = n - 1
+    end
+  end
+end
+
+local function start(K, J, n, now)
+  if n > J.budget then n, J.more = J.budget, true end
+  if n <= 0 then return end
+  local set, before = {}, J.active
+  local slots, places = waiting(K, J, now, n)
+  start_again(K, slots, set, J)
+  start_fresh(K, J, n - places, set)
+  if #set == 0 then return end
+  redis.call('HSET', K.tasks, unpack(set))
+  J.budget = J.budget - (J.active - before)
+  ring(K.bell)
+end
+
+local function want(J)
+  local r = J.rules
+  if r.completions >= 0 then return math.max(0, math.min(r.parallelism, r.completions - J.succeeded)) end
+  if J.succeeded > 0 then return J.active end
+  return r.parallelism
+end
+
+local function manage(K, J, now)
+  local r = J.rules
+  if r.suspend == 1 then return stop_all(K, J, 'suspended') end
+  local surplus = J.active - want(J)
+  if surplus > 0 or J.shrunk then
+    local stopped = stop_surplus(K, J, surplus)
+    if stopped > 0 and (J.shrunk or J.active > want(J)) then J.more = true end
+    if J.more then return end
+  end
+  local missing = want(J) - J.active
+  if r.replaceFailed == 1 then missing = missing - J.ending end
+  local held = r.jobScope == 1 and r.perIndex < 0 and J.retryAt > now
+  if missing > 0 and now >= r.startAt and not held then start(K, J, missing, now) end
+end
+
+local function fated(J, phase, reason, now)
+  J.phase, J.reason, J.fateAt, J.fated, J.held = phase, reason, now, true, 0
+end
+
+local function success_rule(J)
+  if J.succeeded == 0 then return nil end
+  for i, rule in ipairs(J.success) do
+    local have = rule.kind == 'c' and J.succeeded or J.hits[i]
+    if rule.need > 0 and have >= rule.need then return i end
+  end
+end
+
+local function decide(J, now, fate)
+  local r, rule = J.rules, success_rule(J)
+  if fate == 'PodFailurePolicy' then fated(J, 'FailureTarget', fate, now)
+  elseif J.failed > r.backoffLimit then fated(J, 'FailureTarget', 'BackoffLimitExceeded', now)
+  elseif fate then fated(J, 'FailureTarget', fate, now)
+  elseif r.deadline >= 0 and r.suspend == 0 and J.startedAt > 0 and now - J.startedAt >= r.deadline then
+    fated(J, 'FailureTarget', 'DeadlineExceeded', now)
+  elseif r.maxFailed >= 0 and J.bad > r.maxFailed then fated(J, 'FailureTarget', 'MaxFailedIndexesExceeded', now)
+  elseif J.bad > 0 and J.bad + J.succeeded >= r.completions then fated(J, 'FailureTarget', 'FailedIndexes', now)
+  elseif rule then
+    fated(J, 'SuccessCriteriaMet', 'SuccessPolicy', now)
+    J.message = 'Matched rules at index ' .. (rule - 1)
+  end
+end
+
+local function finish(K, J, now)
+  J.endedAt = now
+  local complete = J.phase == 'SuccessCriteriaMet'
+  J.phase, J.fated = complete and 'Complete' or 'Failed', true
+  local extra = {}
+  if redis.call('HDEL', K.waits, J.name) == 1 and J.rules.ttl == 0 then
+    extra = { 'o', redis.call('HGET', K.data, 'r:0') or '' }
+  end
+  emit(K, J, J.phase, unpack(extra))
+  if J.owner ~= '' then
+    redis.call('ZADD', K.timers, now, 'cron/' .. J.owner)
+    redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', now)
+  end
+  redis.call('UNLINK', K.wait, K.tasks, K.ends)
+end
+
+local function resume(K, J, now)
+  if J.rules.suspend == 1 or now < J.rules.startAt then return end
+  if J.suspended == 1 then
+    J.suspended, J.suspendedAt, J.startedAt = 0, now, now
+    emit(K, J, 'Resumed')
+  end
+  if J.startedAt == 0 then J.startedAt = now end
+end
+
+local function check_complete(J, now)
+  if J.active > 0 or J.more then return end
+  local n = J.rules.completions
+  if (n < 0 and J.succeeded > 0) or (n >= 0 and J.succeeded >= n) then
+    fated(J, 'SuccessCriteriaMet', 'CompletionsReached', now)
+  end
+end
+
+local function suspend(K, J, now)
+  if J.rules.suspend == 1 and J.suspended == 0 and not J.more then
+    J.suspended, J.suspendedAt, J.startedAt = 1, now, 0
+    emit(K, J, 'Suspended')
+  end
+end
+
+-- due says when the job must be looked at again, 0 for never.
+local function due(K, J, now)
+  if J.more then return now end
+  local r, at = J.rules, 0
+  local function by(t) if t and t > now and (at == 0 or t < at) then at = t end end
+  if J.phase == 'Complete' or J.phase == 'Failed' then
+    if r.ttl >= 0 then by(math.max(J.endedAt + r.ttl, now + 1)) end
+  elseif J.phase == '' and r.suspend == 0 then
+    by(r.startAt)
+    if r.deadline >= 0 and J.startedAt > 0 then by(J.startedAt + r.deadline) end
+    if r.jobScope == 1 and r.perIndex < 0 then by(J.retryAt) end
+    by(J.soonest)
+    if not in_place(J) then
+      by(tonumber(redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]))
+    end
+  end
+  return at
+end
+
+local function expire(K, J, now)
+  if J.rules.ttl >= 0 and now >= J.endedAt + J.rules.ttl then erase(K, J) end
+end
+
+-- sync looks at the job once, saves it and arms its timer. fate is a reason
+-- to fail it at once.
+local function sync(K, J, now, fate)
+  J.budget = J.budget or LIMIT
+  if J.phase == 'Complete' or J.phase == 'Failed' then
+    expire(K, J, now)
+  else
+    resume(K, J, now)
+    if J.phase == '' then decide(J, now, fate) end
+    if J.phase == '' then manage(K, J, now); check_complete(J, now) end
+    if J.phase == '' then
+      suspend(K, J, now)
+    else
+      local cause = 'failed'
+      if J.phase == 'SuccessCriteriaMet' then cause = 'complete'
+      elseif J.reason == 'DeadlineExceeded' then cause = 'deadline' end
+      stop_all(K, J, cause)
+      if J.ending == 0 and J.active == 0 then
+        finish(K, J, now)
+        expire(K, J, now)
+      elseif J.fated then
+        emit(K, J, J.phase)
+      end
+    end
+  end
+  if J.erased then return end
+  arm(K, J, due(K, J, now))
+  save(K, J)
+end
+
+-- create writes the record of a new job.
+local function create(K, now, j)
+  redis.call('HSET', K.job, 'name', j.name, 'uid', j.uid, 'kind', j.kind, 'rules', j.rules, 'success', j.success or '',
+    'spec', j.spec, 'args', j.args, 'owner', j.owner or '', 'sum', j.sum or '', 'created', now, 'gen', 1,
+    'state', string.rep('0|', #STATE))
+  redis.call('ZADD', K.jobs, now, j.name)
+  local J = load(K, '')
+  if J.rules.startAt < 0 then -- a delay
+    J.rules.startAt = now - J.rules.startAt
+    local out = {}
+    for i, f in ipairs(RULES) do out[i] = string.format('%.0f', J.rules[f]) end
+    redis.call('HSET', K.job, 'rules', table.concat(out, '|'))
+  end
+  return J
+end
+
+-- adopt makes the record of a plain job whose one task is under way, from
+-- ARGV[at] on: name, kind, rules, spec, args, entry.
+local function adopt(K, at)
+  local entry = ARGV[at + 5]
+  local created = string.match(entry, '^%d+')
+  local J = create(K, created, { name = ARGV[at], uid = ARGV[at], kind = ARGV[at + 1], rules = ARGV[at + 2],
+    spec = ARGV[at + 3], args = ARGV[at + 4] })
+  J.startedAt, J.active, J.next = tonumber(created), 1, 1
+  redis.call('HSET', K.tasks, 0, entry .. ' 1 0 0 0')
+  return J
+end
+
+-- purge ends the tasks of a job that is being deleted, and then the job.
+local function purge(K, J, now)
+  J.deleting = 1
+  local gone = {}
+  for _, t in ipairs(some(K, LIMIT)) do
+    gone[#gone + 1] = t[2]
+    redis.call('HDEL', K.tasks, t[1])
+    J.active = J.active - 1
+  end
+  local ends = redis.call('HSCAN', K.ends, '0', 'COUNT', LIMIT)[2]
+  for i = 1, math.min(#ends, 2 * LIMIT), 2 do
+    gone[#gone + 1] = ends[i]
+    redis.call('HDEL', K.ends, ends[i])
+    J.ending = J.ending - 1
+  end
+  if #gone > 0 then
+    redis.call('XACK', K.ready, 'w', unpack(gone))
+    redis.call('XDEL', K.ready, unpack(gone))
+  end
+  order(K, J)
+  if redis.call('EXISTS', K.tasks, K.ends) == 0 then
+    J.reason = ''
+    emit(K, J, 'Deleted')
+    return erase(K, J)
+  end
+  arm(K, J, now)
+  save(K, J)
+end
+
+-- cut forgets what lies beyond the completions of an elastic job that shrank.
+local function cut(K, J)
+  local n = J.rules.completions
+  for _, key in ipairs({ K.done, K.bad }) do
+    if redis.call('STRLEN', key) > math.floor(n / 8) then
+      local keep = n == 0 and '' or redis.call('GETRANGE', key, 0, math.floor((n - 1) / 8))
+      redis.call('SET', key, keep)
+      for bit = n, n + (8 - n % 8) % 8 - 1 do redis.call('SETBIT', key, bit, 0) end
+    end
+  end
+  J.succeeded, J.bad = redis.call('BITCOUNT', K.done), redis.call('BITCOUNT', K.bad)
+  J.next, J.shrunk = math.min(J.next, n), true
+  redis.call('ZREMRANGEBYSCORE', K.wait, n, READY)
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, '+inf', 'LIMIT', 0, LIMIT)) do
+    if tonumber(slot) >= n then redis.call('ZREM', K.wait, slot) end
+  end
+end

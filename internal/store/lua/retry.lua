@@ -1,0 +1,27 @@
+-- retry opens indexes again: of a finished job by a new one in its place that
+-- keeps what succeeded, of an unfinished one in place.
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
+-- ARGV[1] now  ARGV[2] uid  ARGV[3] new uid  ARGV[4] done bitmap  ARGV[5] bad bitmap  ARGV[6] count of done
+-- ARGV[7] count of bad  ARGV[8] hits of the success rules  ARGV[9] rules  ARGV[10] spec  ARGV[11] generation that was read
+-- returns 'OK' | 'GONE' | 'CONFLICT'
+local now = clock(ARGV[1])
+local K = keys(6, 13)
+if redis.call('HGET', K.job, 'uid') == ARGV[3] then return 'OK' end
+local J = load(K, ARGV[2])
+if not J or J.deleting == 1 then return 'GONE' end
+if J.phase ~= 'Complete' and J.phase ~= 'Failed' then return 'CONFLICT' end
+if redis.call('HGET', K.job, 'gen') ~= ARGV[11] then return 'CONFLICT' end
+
+emit(K, J, 'Deleted')
+redis.call('UNLINK', K.tasks, K.ends, K.wait, K.data, K.done, K.bad)
+redis.call('HDEL', K.job, 'phase', 'reason', 'message')
+redis.call('HSET', K.job, 'uid', ARGV[3], 'created', now, 'gen', 1, 'rules', ARGV[9], 'spec', ARGV[10], 'hits', ARGV[8],
+  'state', string.rep('0|', #STATE))
+redis.call('SET', K.done, ARGV[4])
+redis.call('SET', K.bad, ARGV[5])
+redis.call('ZADD', K.jobs, now, J.name)
+J = load(K, '')
+J.succeeded, J.bad, J.holes = tonumber(ARGV[6]), tonumber(ARGV[7]), 1
+emit(K, J, 'Submitted')
+sync(K, J, now)
+return 'OK'

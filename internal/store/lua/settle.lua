@@ -1,0 +1,147 @@
+-- settle ends tasks of one job, counts their outcomes and looks at the job.
+-- Whoever's XACK answers 0 lost the task and changes nothing.
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats
+-- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
+-- ARGV[5] '' | 'P': the job is plain and gets its record here, from ARGV[6..11]: name, kind, rules, spec, args, entry
+-- then per task: '<verdict> <entry> <slot> <a> <f> <g> <l> <ago> <delay> <hits>', and what the verdict carries
+-- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
+-- an error record and a message; G given back
+-- returns 'OK <one digit per task>', '1' counted, '0' not | 'ALIVE' the worker beats again
+local now, uid = clock(ARGV[1]), ARGV[2]
+local K = keys(6, 13)
+if ARGV[3] ~= '' and (redis.call('HGET', KEYS[15], ARGV[3]) or '') ~= ARGV[4] then return 'ALIVE' end
+
+local at = 6
+local J = load(K, uid)
+local plain = ARGV[5] == 'P'
+if plain then at = 12 end
+
+local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
+local results, out, gone = {}, {}, {}
+while at <= #ARGV do
+  local t = {}
+  for w in string.gmatch(ARGV[at], '%S+') do t[#t + 1] = w end
+  local r = {
+    verdict = t[1], entry = t[2], slot = tonumber(t[3]), unit = { tonumber(t[4]), tonumber(t[5]), tonumber(t[6]), tonumber(t[7]) },
+    ended = now - tonumber(t[8]), delay = tonumber(t[9]), hits = t[10], arg = at + 1,
+  }
+  at = at + 1 + CARRIES[r.verdict]
+  local n = redis.call('XACK', K.ready, 'w', r.entry)
+  out[#out + 1] = n
+  if n == 1 then
+    gone[#gone + 1] = r.entry
+    results[#results + 1] = r
+  end
+end
+local answer = 'OK ' .. table.concat(out)
+if #gone == 0 then return answer end
+redis.call('XDEL', K.ready, unpack(gone))
+
+if plain and not J then J = adopt(K, 6) end
+if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return answer end
+
+local fate, success_at, failures, last = nil, 0, {}, 0
+local per_index = J.rules.perIndex >= 0
+
+local function slot_due(r)
+  if r.delay >= 0 then return r.ended + r.delay end
+  if J.rules.jobScope == 1 and not per_index then return 0 end
+  return r.ended + delay(J, r.unit[2] + r.unit[3], tonumber(string.match(r.entry, '%d+')))
+end
+
+local function bad_slot(r)
+  redis.call('SETBIT', K.bad, r.slot, 1)
+  J.bad = J.bad + 1
+end
+
+local function keep_error(r)
+  local n = redis.call('HINCRBY', K.data, 'E', 1)
+  local field = 'e:' .. r.slot .. ':' .. r.unit[1] % 5
+  if n <= 10000 or redis.call('HEXISTS', K.data, field) == 1 then
+    redis.call('HSET', K.data, field, string.format('%.0f ', now) .. ARGV[r.arg])
+  end
+end
+
+local function lost(r)
+  r.unit[4] = r.unit[4] + 1
+  if r.unit[4] <= J.rules.lostLimit then again(K, J, r.slot, r.unit, 0)
+  elseif per_index then bad_slot(r)
+  else fate = fate or 'LostLimitExceeded' end
+end
+
+local function failure(r)
+  local u = r.unit
+  u[4] = 0
+  failures[#failures + 1] = r.ended
+  if r.verdict == 'I' then
+    u[3] = u[3] + 1
+    return again(K, J, r.slot, u, slot_due(r))
+  end
+  J.failed, u[2] = J.failed + 1, u[2] + 1
+  if r.verdict == 'J' then
+    fate = 'PodFailurePolicy'
+    J.message = ARGV[r.arg + 1]
+  end
+  if per_index and (r.verdict == 'X' or u[2] > J.rules.perIndex) then return bad_slot(r) end
+  again(K, J, r.slot, u, slot_due(r), true)
+end
+
+local function success(r)
+  redis.call('SETBIT', K.done, r.slot, 1)
+  J.succeeded = J.succeeded + 1
+  if r.ended > success_at then success_at = r.ended end
+  if r.verdict == 'R' then redis.call('HSET', K.data, 'r:' .. r.slot, ARGV[r.arg]) end
+  for i in string.gmatch(r.hits, '%d+') do
+    i = tonumber(i)
+    J.hits[i], J.hit = (J.hits[i] or 0) + 1, true
+  end
+end
+
+local function count(r)
+  if r.verdict == 'S' or r.verdict == 'R' then success(r)
+  elseif r.verdict == 'G' then
+    r.unit[1] = r.unit[1] - 1
+    again(K, J, r.slot, r.unit, r.delay > 0 and r.ended + r.delay or 0)
+  elseif r.verdict == 'L' and J.rules.lostCounts == 0 then lost(r)
+  else failure(r) end
+end
+
+-- stopped books the end of a task that was told to stop; it answers false
+-- for one that still counts by its outcome.
+local function stopped(r)
+  local e = redis.call('HGET', K.ends, r.entry)
+  if not e then return false end
+  redis.call('HDEL', K.ends, r.entry)
+  J.ending = J.ending - 1
+  local slot, counts, cause = string.match(e, '^(%d+) (%d+ %d+ %d+ %d+) (%S+)$')
+  if cause == 'evicted' and J.phase == '' then return false end
+  if cause == 'evicted' and J.phase == 'FailureTarget' then J.failed = J.failed + 1 end
+  if cause ~= 'counted' and cause ~= 'evicted' and J.rules.replaceFailed == 1 then again(K, J, tonumber(slot), unit(counts), 0) end
+  return true
+end
+
+local ended, notes = {}, {}
+for _, r in ipairs(results) do
+  if r.verdict ~= 'S' and r.verdict ~= 'R' and r.verdict ~= 'G' then keep_error(r) end
+  if r.unit[1] > 1 or string.sub(r.hits, 1, 1) == 'n' then notes[#notes + 1] = 'c:' .. r.slot; notes[#notes + 1] = 'p:' .. r.slot end
+  if J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
+    ended[#ended + 1] = r.slot
+    J.active = J.active - 1
+    count(r)
+  elseif not stopped(r) then
+    count(r)
+  end
+end
+if #ended > 0 then redis.call('HDEL', K.tasks, unpack(ended)) end
+
+local n = #failures
+if success_at > 0 then
+  J.streak, n = 0, 0
+  for _, f in ipairs(failures) do if f > success_at then n = n + 1 end end
+end
+J.streak = J.streak + n
+for _, f in ipairs(failures) do last = math.max(last, f) end
+if J.streak == 0 then J.retryAt = 0 elseif n > 0 then J.retryAt = last + delay(J, J.streak, 0) end
+
+sync(K, J, now, fate)
+return answer

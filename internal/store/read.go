@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stint-go/stint/internal/indexset"
+	"github.com/stint-go/stint/internal/rules"
+)
+
+// Record is a job as Redis holds it.
+type Record struct {
+	Name, UID, Kind, Owner string
+	Generation             int
+	Created                int64
+	Spec, Args             []byte
+
+	Phase           rules.Phase
+	Reason, Message string
+	FateAt, EndedAt int64
+	StartedAt       int64
+	Suspended       bool
+	SuspendedAt     int64
+	Active, Ending  int
+	Succeeded       int
+	Failed          int
+	RetryAt         int64
+	Deleting        bool
+	Done, Bad       indexset.Set
+
+	// Of a plain job without a record:
+	Plain     bool
+	Entry     string
+	Running   bool
+	ExpiresAt int64
+	Kept      []byte // what was kept of its success
+	Past      string // the hash that keeps it
+}
+
+// Get reads a job with a record.
+func (s *Store) Get(ctx context.Context, name string) (*Record, error) {
+	all, err := s.GetAll(ctx, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	if all[0] == nil {
+		return nil, ErrGone
+	}
+	return all[0], nil
+}
+
+// GetAll reads jobs with a record, in one round trip; nil where there is none.
+func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
+	type reply struct {
+		job       *redis.MapStringStringCmd
+		done, bad *redis.StringCmd
+	}
+	replies := make([]reply, len(names))
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range names {
+			replies[i] = reply{p.HGetAll(ctx, s.keys.job(n)), p.Get(ctx, s.keys.done(n)), p.Get(ctx, s.keys.bad(n))}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, s.seen(ctx, err)
+	}
+	out := make([]*Record, len(names))
+	for i, r := range replies {
+		h, err := r.job.Result()
+		if err != nil {
+			return nil, fmt.Errorf("job %s: %w", names[i], err)
+		}
+		if len(h) == 0 || h["deleting"] == "1" {
+			continue
+		}
+		if out[i], err = readRecord(h); err != nil {
+			return nil, fmt.Errorf("job %s: %w", names[i], err)
+		}
+		out[i].Done = indexset.FromBitmap([]byte(r.done.Val()))
+		out[i].Bad = indexset.FromBitmap([]byte(r.bad.Val()))
+	}
+	return out, nil
+}
+
+// readRecord reads the hash of a job, which others may have written.
+func readRecord(h map[string]string) (*Record, error) {
+	f := strings.Split(h["state"], "|")
+	const numbers = 17 // STATE of job.lua
+	if len(f) < numbers {
+		return nil, fmt.Errorf("state %.60q: want %d numbers", h["state"], numbers)
+	}
+	n := make([]int64, numbers)
+	for i := range n {
+		v, err := strconv.ParseInt(f[i], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("state %.60q: %w", h["state"], err)
+		}
+		n[i] = v
+	}
+	return &Record{
+		Name: h["name"], UID: h["uid"], Kind: h["kind"], Owner: h["owner"],
+		Generation: atoi(h["gen"]), Created: atoi64(h["created"]),
+		Spec: []byte(h["spec"]), Args: []byte(h["args"]),
+		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"],
+		FateAt: n[0], EndedAt: n[1], StartedAt: n[2], Suspended: n[3] == 1, SuspendedAt: n[4],
+		Succeeded: int(n[5]), Failed: int(n[6] - n[16]), RetryAt: n[9],
+		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1,
+	}, nil
+}
+
+// List reads up to n names of jobs with a record, oldest first, after a token
+// that it gave before, and the token to go on with; "" at the end.
+func (s *Store) List(ctx context.Context, token string, n int) (names []string, next string, err error) {
+	from, skip := "-inf", ""
+	if token != "" {
+		from, skip, _ = strings.Cut(token, " ")
+	}
+	page, err := s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), &redis.ZRangeBy{
+		Min: from, Max: "+inf", Count: int64(n) + 1 + int64(strings.Count(skip, ",")),
+	}).Result()
+	if err != nil {
+		return nil, "", s.seen(ctx, err)
+	}
+	seen := strings.Split(skip, ",")
+	for _, z := range page {
+		name, _ := z.Member.(string)
+		if from == itoa(int64(z.Score)) && slices.Contains(seen, name) {
+			continue
+		}
+		if len(names) == n {
+			return names, next, nil
+		}
+		names = append(names, name)
+		if score := itoa(int64(z.Score)); strings.HasPrefix(next, score+" ") {
+			next += "," + name
+		} else if score == from {
+			next = token + "," + name
+		} else {
+			next = score + " " + name
+		}
+	}
+	return names, "", nil
+}
+
+// Results reads what handlers left, by slot, a page at a time.
+func (s *Store) Results(ctx context.Context, name string, cursor uint64, each func(slot int, v []byte)) (uint64, error) {
+	return s.scan(ctx, name, "r:*", cursor, func(field, v string) { each(atoi(field[2:]), []byte(v)) })
+}
+
+// Failures reads the last errors of a job's slots, a page at a time.
+func (s *Store) Failures(ctx context.Context, name string, cursor uint64, each func(slot int, at int64, v []byte)) (uint64, error) {
+	return s.scan(ctx, name, "e:*", cursor, func(field, v string) {
+		slot, _, _ := strings.Cut(field[2:], ":")
+		at, record, _ := strings.Cut(v, " ")
+		each(atoi(slot), atoi64(at), []byte(record))
+	})
+}
+
+// Progress reads what running handlers say of their progress, a page at a time.
+func (s *Store) Progress(ctx context.Context, name string, cursor uint64, each func(slot int, v []byte)) (uint64, error) {
+	return s.scan(ctx, name, "p:*", cursor, func(field, v string) { each(atoi(field[2:]), []byte(v)) })
+}
+
+func (s *Store) scan(ctx context.Context, name, match string, cursor uint64, each func(field, v string)) (uint64, error) {
+	page, next, err := s.rdb.HScan(ctx, s.keys.data(name), cursor, match, Limit).Result()
+	if err != nil {
+		return 0, s.seen(ctx, err)
+	}
+	for i := 0; i+1 < len(page); i += 2 {
+		each(page[i], page[i+1])
+	}
+	return next, nil
+}
+
+// Running is an active task of a job.
+type Running struct {
+	Slot    int
+	Entry   string
+	Attempt int
+	Worker  string // "" while no worker has it
+}
+
+// Tasks reads a job's active tasks, up to Limit of them.
+func (s *Store) Tasks(ctx context.Context, name, kind string) ([]Running, error) {
+	page, _, err := s.rdb.HScan(ctx, s.keys.tasks(name), 0, "", Limit).Result()
+	if err != nil {
+		return nil, s.seen(ctx, err)
+	}
+	out := make([]Running, 0, len(page)/2)
+	cmds := make([]*redis.XPendingExtCmd, 0, len(page)/2)
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := 0; i+1 < len(page) && len(out) < Limit; i += 2 {
+			f := strings.Fields(page[i+1])
+			if len(f) < 2 {
+				return fmt.Errorf("job %s: unreadable task %.60q", name, page[i+1])
+			}
+			out = append(out, Running{Slot: atoi(page[i]), Entry: f[0], Attempt: atoi(f[1])})
+			cmds = append(cmds, p.XPendingExt(ctx, &redis.XPendingExtArgs{
+				Stream: s.keys.ready(kind), Group: group1, Start: f[0], End: f[0], Count: 1,
+			}))
+		}
+		return nil
+	})
+	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
+		return nil, s.seen(ctx, err)
+	}
+	for i, c := range cmds {
+		if held := c.Val(); len(held) == 1 {
+			out[i].Worker = held[0].Consumer
+		}
+	}
+	slices.SortFunc(out, func(a, b Running) int { return a.Slot - b.Slot })
+	return out, nil
+}
+
+// group1 is the one consumer group of every ready stream.
+const group1 = "w"
+
+// Result reads the result of a slot, nil for none.
+func (s *Store) Result(ctx context.Context, name string, slot int) ([]byte, error) {
+	v, err := s.rdb.HGet(ctx, s.keys.data(name), "r:"+strconv.Itoa(slot)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	return v, s.seen(ctx, err)
+}

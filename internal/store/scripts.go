@@ -1,0 +1,70 @@
+package store
+
+import (
+	_ "embed" // the scripts are files
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/job.lua
+var jobSrc string
+
+// One variable and one file per transition; a missing file does not compile.
+var (
+	//go:embed lua/submit.lua
+	submitSrc string
+	//go:embed lua/claim.lua
+	claimSrc string
+	//go:embed lua/finish.lua
+	finishSrc string
+	//go:embed lua/settle.lua
+	settleSrc string
+	//go:embed lua/advance.lua
+	advanceSrc string
+	//go:embed lua/update.lua
+	updateSrc string
+	//go:embed lua/delete.lua
+	deleteSrc string
+	//go:embed lua/evict.lua
+	evictSrc string
+	//go:embed lua/retry.lua
+	retrySrc string
+	//go:embed lua/cron.lua
+	cronSrc string
+	//go:embed lua/due.lua
+	dueSrc string
+	//go:embed lua/forget.lua
+	forgetSrc string
+	//go:embed lua/note.lua
+	noteSrc string
+	//go:embed lua/adopt.lua
+	adoptSrc string
+	//go:embed lua/sweep.lua
+	sweepSrc string
+	//go:embed lua/leave.lua
+	leaveSrc string
+)
+
+// prelude is what every script can use: clock and the constants; transitions
+// of a job get all of job.lua.
+var prelude = jobSrc[:strings.Index(jobSrc, "-- keys names")]
+
+var (
+	submitScript  = redis.NewScript(jobSrc + submitSrc)
+	settleScript  = redis.NewScript(jobSrc + settleSrc)
+	advanceScript = redis.NewScript(jobSrc + advanceSrc)
+	updateScript  = redis.NewScript(jobSrc + updateSrc)
+	deleteScript  = redis.NewScript(jobSrc + deleteSrc)
+	evictScript   = redis.NewScript(jobSrc + evictSrc)
+	retryScript   = redis.NewScript(jobSrc + retrySrc)
+	cronScript    = redis.NewScript(jobSrc + cronSrc)
+	adoptScript   = redis.NewScript(jobSrc + adoptSrc)
+	claimScript   = redis.NewScript(prelude + claimSrc)
+	finishScript  = redis.NewScript(prelude + finishSrc)
+	dueScript     = redis.NewScript(prelude + dueSrc)
+	forgetScript  = redis.NewScript(prelude + forgetSrc)
+	noteScript    = redis.NewScript(noteSrc)
+	sweepScript   = redis.NewScript(sweepSrc)
+	leaveScript   = redis.NewScript(leaveSrc)
+)

@@ -1,0 +1,247 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stint-go/stint/internal/rules"
+)
+
+// Result is how a task ended.
+type Result struct {
+	Task    *Task
+	Verdict rules.Verdict
+	Ago     time.Duration // how long ago it ended
+	Delay   time.Duration // before the next attempt; negative for the job's own
+	Result  []byte        // of a success; nil for none
+	Error   []byte        // a record of the failure, for readers
+	Message string        // of a verdict on the whole job
+	Hits    string        // see Hits
+	Notes   bool          // the task has kept notes
+
+	// Of a plain job:
+	Spec   func() rules.Spec // if it gets a record here
+	TTL    time.Duration     // after a success; 0 keeps nothing
+	Record []byte            // what is kept of a success
+}
+
+// verdicts are settle.lua's letters.
+var verdicts = [...]string{
+	rules.Succeeded: "S", rules.Failed: "F", rules.Ignored: "I", rules.IndexFailed: "X",
+	rules.JobFailed: "J", rules.Lost: "L", rules.Released: "G",
+}
+
+// Outcome is what Settle did with a Result.
+type Outcome struct {
+	Counted bool // false: the task had lost its lease, nothing changed
+	Err     error
+}
+
+// Guard names a worker whose tasks are given up, and its beat as last seen.
+type Guard struct{ Worker, Beat string }
+
+// Settle ends tasks, whole batches of them in one round trip. hint is
+// Redis's time in ms as last seen, or 0.
+func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int64) []Outcome {
+	out := make([]Outcome, len(results))
+	groups := group(results)
+	calls := make([]call, len(groups))
+	for i, idx := range groups {
+		calls[i] = s.settleCall(results, idx, g, hint)
+	}
+	s.runAll(ctx, calls)
+	for i, idx := range groups {
+		word, err := calls[i].cmd.Text()
+		if now, late := strings.CutSuffix(word, " LATE"); late {
+			for n, o := range s.Settle(ctx, pick(results, idx), g, atoi64(now)+1000) {
+				out[idx[n]] = o
+			}
+			continue
+		}
+		_, flags, _ := strings.Cut(word, " ")
+		for n, at := range idx {
+			switch {
+			case err != nil:
+				out[at].Err = err
+			case n < len(flags):
+				out[at].Counted = flags[n] == '1'
+			default:
+				out[at].Err = verdictOf(word)
+			}
+		}
+	}
+	return out
+}
+
+func pick(results []Result, idx []int) []Result {
+	out := make([]Result, len(idx))
+	for i, at := range idx {
+		out[i] = results[at]
+	}
+	return out
+}
+
+// group sorts results into calls: plain successes by kind and time to live,
+// the others by job.
+func group(results []Result) [][]int {
+	type key struct {
+		job string
+		ttl time.Duration
+	}
+	at := make(map[key]int, 4)
+	var groups [][]int
+	for i := range results {
+		r := &results[i]
+		k := key{job: r.Task.Job + " " + r.Task.UID}
+		if r.finishes() {
+			k = key{r.Task.Kind, r.TTL}
+		}
+		n, ok := at[k]
+		if !ok || len(groups[n]) == Limit {
+			n = len(groups)
+			at[k] = n
+			groups = append(groups, make([]int, 0, min(Limit, len(results))))
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// finishes tells a plain success.
+func (r *Result) finishes() bool { return r.Task.Plain && r.Verdict == rules.Succeeded }
+
+func (s *Store) settleCall(results []Result, idx []int, g Guard, hint int64) call {
+	first := &results[idx[0]]
+	if first.finishes() {
+		return s.finishCall(results, idx, hint)
+	}
+	args := make([]any, 0, 11+3*len(idx))
+	args = append(args, s.now(), first.Task.UID, g.Worker, g.Beat, "")
+	if first.Task.Plain {
+		t := first.Task
+		args[4] = "P"
+		args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, t.Entry)
+	}
+	for _, i := range idx {
+		args = results[i].append(args)
+	}
+	keys := append(s.keys.transition(first.Task.Job, first.Task.Kind), s.keys.beats())
+	return call{script: settleScript, keys: keys, args: args}
+}
+
+// append adds a result in settle.lua's form.
+func (r *Result) append(args []any) []any {
+	t := r.Task
+	verdict := verdicts[r.Verdict]
+	if r.Verdict == rules.Succeeded && r.Result != nil {
+		verdict = "R"
+	}
+	hits := r.Hits
+	if hits == "" {
+		hits = "-"
+	}
+	if r.Notes {
+		hits = "n" + hits
+	}
+	delay := int64(rules.Unset)
+	if r.Delay >= 0 {
+		delay = r.Delay.Milliseconds()
+	}
+	b := make([]byte, 0, 64)
+	b = append(b, verdict...)
+	b = append(append(b, ' '), t.Entry...)
+	for _, n := range [...]int64{
+		int64(t.Slot), int64(t.Attempt), int64(t.Failures), int64(t.Ignored), int64(t.Lost),
+		max(0, r.Ago.Milliseconds()), delay,
+	} {
+		b = strconv.AppendInt(append(b, ' '), n, 10)
+	}
+	b = append(append(b, ' '), hits...)
+	args = append(args, b)
+	switch verdict {
+	case "S", "G":
+		return args
+	case "R":
+		return append(args, r.Result)
+	default:
+		return append(args, r.Error, r.Message)
+	}
+}
+
+func (s *Store) finishCall(results []Result, idx []int, hint int64) call {
+	first := &results[idx[0]]
+	ttl := first.TTL.Milliseconds()
+	name, goes := "-", int64(0)
+	if ttl > 0 {
+		name, goes = bucket(hint+ttl, ttl)
+	}
+	step := 1
+	for _, i := range idx {
+		if ttl > 0 || results[i].Record != nil {
+			step = 2
+		}
+	}
+	args := make([]any, 0, 6+step*len(idx))
+	args = append(args, s.now(), ttl, goes, name, first.Task.Kind, step)
+	for _, i := range idx {
+		args = append(args, results[i].Task.Entry)
+		if step == 2 {
+			args = append(args, results[i].Record)
+		}
+	}
+	keys := []string{s.keys.ready(first.Task.Kind), s.keys.waits(), s.keys.events(), s.keys.past(name), s.keys.pasts(), s.keys.timers()}
+	return call{script: finishScript, keys: keys, args: args}
+}
+
+// Note keeps a checkpoint ('c') or the progress ('p') of a running task.
+func (s *Store) Note(ctx context.Context, t *Task, field byte, value []byte) error {
+	word, err := s.word(ctx, noteScript, []string{s.keys.tasks(t.Job), s.keys.data(t.Job)}, t.Slot, t.Entry, string(field), value)
+	if err != nil {
+		return err
+	}
+	return verdictOf(word)
+}
+
+// Checkpoint reads what an earlier attempt has kept, nil for nothing.
+func (s *Store) Checkpoint(ctx context.Context, t *Task) ([]byte, error) {
+	v, err := s.rdb.HMGet(ctx, s.keys.data(t.Job), "c:"+strconv.Itoa(t.Slot)).Result()
+	if err != nil {
+		return nil, s.seen(ctx, err)
+	}
+	if c, ok := v[0].(string); ok {
+		return []byte(c), nil
+	}
+	return nil, nil
+}
+
+// Adopt gives the job of a running plain task its record; the task is no
+// longer plain then.
+func (s *Store) Adopt(ctx context.Context, t *Task, worker string, spec rules.Spec) error {
+	if err := s.adopt(ctx, t, worker, spec, "", 0, 0); err != nil {
+		return err
+	}
+	t.Plain = false
+	return nil
+}
+
+// AdoptFor gives a plain job that is to be steered its record, whether it
+// waits, runs or has finished. r is how it was found.
+func (s *Store) AdoptFor(ctx context.Context, t *Task, spec rules.Spec, r *Record) error {
+	return s.adopt(ctx, t, "", spec, r.Past, r.EndedAt, r.ExpiresAt)
+}
+
+func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, past string, ended, expires int64) error {
+	keys := append(s.keys.transition(t.Job, t.Kind), s.keys.past(past))
+	word, err := s.word(ctx, adoptScript, keys,
+		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, t.Entry, past, ended, expires)
+	if err != nil {
+		return err
+	}
+	if err := verdictOf(word); err != nil {
+		return fmt.Errorf("adopt %s: %w", t.Job, err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/stint-go/stint/internal/rules"
+)
+
+// Submission is a job to be stored.
+type Submission struct {
+	Kind  string
+	Args  []byte
+	Spec  []byte // as the caller wants it back; of a plain job empty for all defaults
+	Plain bool
+
+	// Only with a record:
+	Name, UID, Owner string
+	Sum              string // tells whether a job of that name is the same one
+	Rules            rules.Spec
+}
+
+// Answer is what became of a Submission.
+type Answer struct {
+	Entry    string // of a plain job
+	Existing string // UID of the same job, submitted before
+	Conflict string // UID of another job with that name
+	Refused  bool   // not stored, because another of the batch was in conflict
+}
+
+// Submit stores up to Limit jobs in one step. op names the step to the
+// submitter, so that a repeated one is answered and not done again; with all,
+// nothing is stored if one is in conflict.
+func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs []Submission) ([]Answer, error) {
+	keys := append(s.keys.queue(), s.keys.submitter(submitter), s.keys.kinds())
+	kinds := map[string]int{}
+	mode := "each"
+	if all {
+		mode = "all"
+	}
+	args := make([]any, 4, 4+8*len(jobs))
+	for _, j := range jobs {
+		if kinds[j.Kind] == 0 {
+			kinds[j.Kind] = len(kinds) + 1
+			keys = append(keys, s.keys.ready(j.Kind), s.keys.bell(j.Kind))
+			args = append(args, j.Kind)
+		}
+	}
+	args[0], args[1], args[2], args[3] = s.now(), op, mode, len(kinds)
+	for i := range jobs {
+		j := &jobs[i]
+		if j.Plain {
+			args = append(args, "P", kinds[j.Kind], plainHeader(j.Spec), j.Args)
+			continue
+		}
+		keys = append(keys, s.keys.record(j.Name)...)
+		args = append(args, "J", kinds[j.Kind], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
+			j.Spec, j.Args, j.Owner, j.Sum)
+	}
+	word, err := s.word(ctx, submitScript, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	return answers(word, len(jobs))
+}
+
+func plainHeader(spec []byte) string { return "P" + string(spec) }
+
+func answers(word string, n int) ([]Answer, error) {
+	out := make([]Answer, n)
+	i := 0
+	for line := range strings.SplitSeq(word, "\n") {
+		if i == n {
+			return nil, fmt.Errorf("submit answered more than %d jobs", n)
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		switch verb {
+		case "P":
+			out[i].Entry = rest
+		case "NEW":
+		case "OLD":
+			out[i].Existing = rest
+		case "CONFLICT":
+			out[i].Conflict = rest
+		case "REFUSED":
+			out[i].Refused = true
+		default:
+			return nil, fmt.Errorf("submit answered %q", line)
+		}
+		i++
+	}
+	if i != n {
+		return nil, fmt.Errorf("submit answered %d jobs of %d", i, n)
+	}
+	return out, nil
+}
