@@ -1,0 +1,142 @@
+package stint
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// keeper serves the timers of a queue: whatever is due it has looked at. Any
+// number of keepers may do so at once.
+type keeper struct {
+	queue   *Queue
+	log     *slog.Logger
+	timers  bool             // or only orders are heard of
+	onOrder func(job string) // tasks of a job were told to stop
+	next    chan time.Time   // when the first timer is due, by this process's clock
+	offset  struct {
+		mu    sync.Mutex
+		redis int64     // Redis's time in ms
+		at    time.Time // when it was seen
+	}
+}
+
+// timerHold is how long a keeper has for the timers that it takes, and how
+// seldom it looks though nobody told it to.
+const timerHold = 10 * time.Second
+
+func newKeeper(q *Queue, log *slog.Logger, timers bool) *keeper {
+	return &keeper{queue: q, log: log, timers: timers, onOrder: func(string) {}, next: make(chan time.Time, 16)}
+}
+
+func (k *keeper) run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { k.listen(ctx) })
+	if k.timers {
+		all.Go(func() { k.serve(ctx) })
+	}
+	all.Wait()
+}
+
+// listen hears of orders and of timers that are due earlier than the others.
+func (k *keeper) listen(ctx context.Context) {
+	last := ""
+	for ctx.Err() == nil {
+		orders, at, err := k.queue.store.Orders(ctx, last, waitAtMost)
+		if err != nil {
+			k.log.Debug("listening failed", "error", err)
+			pause(ctx, time.Second)
+			continue
+		}
+		last = at
+		seen := map[string]bool{}
+		for _, o := range orders {
+			switch {
+			case o.Job == "" && k.timers && o.At > 0:
+				k.sooner(ctx, o.At)
+			case o.Job != "" && !seen[o.Job]:
+				seen[o.Job] = true
+				k.onOrder(o.Job)
+			}
+		}
+	}
+}
+
+// sooner tells serve of a timer.
+func (k *keeper) sooner(ctx context.Context, ms int64) {
+	select {
+	case k.next <- k.local(ms):
+	case <-ctx.Done():
+	}
+}
+
+// local says when a time of Redis comes, by this process's clock. It is for
+// waking up in time; what is due Redis decides.
+func (k *keeper) local(ms int64) time.Time {
+	k.offset.mu.Lock()
+	defer k.offset.mu.Unlock()
+	if k.offset.redis == 0 {
+		return time.Now()
+	}
+	return k.offset.at.Add(time.Duration(ms-k.offset.redis) * time.Millisecond)
+}
+
+// serve looks at what is due, and then waits until the next timer is.
+func (k *keeper) serve(ctx context.Context) {
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	at := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case next := <-k.next:
+			if next.Before(at) {
+				at = next
+				wake.Reset(time.Until(at))
+			}
+		case <-wake.C:
+			at = k.turn(ctx)
+			wake.Reset(time.Until(at))
+		}
+	}
+}
+
+// turn looks at what is due and answers when to do so again.
+func (k *keeper) turn(ctx context.Context) time.Time {
+	due, err := k.queue.store.Due(ctx, timerHold)
+	if err != nil {
+		if ctx.Err() == nil {
+			k.log.Warn("timers cannot be read", "error", err)
+		}
+		return time.Now().Add(time.Second)
+	}
+	k.offset.mu.Lock()
+	k.offset.redis, k.offset.at = due.Now, time.Now()
+	k.offset.mu.Unlock()
+	if err := k.queue.store.AdvanceNamed(ctx, due.Jobs); err != nil {
+		k.log.Warn("jobs cannot be looked at", "jobs", len(due.Jobs), "error", err)
+	}
+	for _, name := range due.Cron {
+		if err := k.queue.fire(ctx, name); err != nil {
+			k.log.Warn("cron job cannot be looked at", "cronjob", name, "error", err)
+		}
+	}
+	for _, past := range due.Past {
+		if err := k.queue.store.Forget(ctx, past); err != nil {
+			k.log.Warn("finished jobs cannot be removed", "error", err)
+		}
+	}
+	latest := time.Now().Add(timerHold)
+	if len(due.Jobs)+len(due.Cron)+len(due.Past) > 0 {
+		return time.Now() // these have set their timers anew
+	}
+	if due.Next == 0 {
+		return latest
+	}
+	if next := k.local(due.Next); next.Before(latest) {
+		return next
+	}
+	return latest
+}

@@ -1,0 +1,316 @@
+package stint
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/store"
+)
+
+// Queue is where jobs live and tasks wait: the unit of isolation, a namespace
+// in Kubernetes's words, and one hash slot of a Redis Cluster. It is safe for
+// concurrent use, starts no goroutine of its own, and needs no closing: the
+// client stays the application's.
+type Queue struct {
+	name   string
+	cfg    QueueConfig
+	store  *store.Store
+	err    error // the queue's name is bad
+	submit submitters
+	codec  Codec
+	log    *slog.Logger
+}
+
+// QueueConfig changes what NewQueue assumes. The zero value is fine.
+type QueueConfig struct {
+	// DefaultTTL is the TTLAfterFinished of jobs that name none; 0 stands for
+	// [DefaultTTL]. Workers of the queue should have the same.
+	DefaultTTL time.Duration
+	// Codec turns args and results to bytes and back; nil is JSON.
+	Codec Codec
+	// SubmitMiddleware wraps every submission, the first outermost.
+	SubmitMiddleware []SubmitMiddleware
+	// Logger hears of what goes wrong; nil discards.
+	Logger *slog.Logger
+}
+
+// Codec turns args and results to bytes and back. It must be safe for
+// concurrent use.
+type Codec interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
+}
+
+// jsonCodec is the default Codec.
+type jsonCodec struct{}
+
+func (jsonCodec) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }
+func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+
+// NewQueue makes the handle of a queue. The name is a DNS-like word of at
+// most 63 bytes; a bad one is reported by the first use. rdb may be a
+// standalone, Sentinel or Cluster client.
+func NewQueue(name string, rdb redis.UniversalClient, cfg ...QueueConfig) *Queue {
+	var c QueueConfig
+	if len(cfg) > 0 {
+		c = cfg[0]
+	}
+	c.DefaultTTL = cmp.Or(c.DefaultTTL, DefaultTTL)
+	if c.Codec == nil {
+		c.Codec = jsonCodec{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{
+		name: name, cfg: c, store: store.New(rdb, name), err: validateQueue(name), codec: c.Codec, log: c.Logger,
+		submit: submitters{id: rand.Text()},
+	}
+}
+
+// Name is the queue's name.
+func (q *Queue) Name() string { return q.name }
+
+// Submission is a job on its way into the queue, as middleware sees it.
+type Submission struct {
+	Kind string
+	Args []byte // encoded
+	Spec JobSpec
+}
+
+// SubmitFunc submits one job.
+type SubmitFunc func(ctx context.Context, s Submission) (*Job, error)
+
+// SubmitMiddleware wraps the submission of a job: it may change what is
+// submitted, refuse it, or note what became of it.
+type SubmitMiddleware func(next SubmitFunc) SubmitFunc
+
+// Submit stores a job to run args's kind. With no spec, or its zero value,
+// the job needs one completion, and a failure is retried six times.
+//
+// A named job is submitted once: submitting the same again answers the job
+// that is there, and another one under its name is [ErrExists]. Bad input is
+// an [*InvalidError], and nothing is stored. When the connection fails it
+// cannot always be known whether the job was stored: the error then is
+// [ErrUncertain], and a named job may be submitted again.
+//
+// The Job that it returns is as submitted; Get reads its status.
+func (q *Queue) Submit(ctx context.Context, args Args, spec ...JobSpec) (*Job, error) {
+	s := Submission{Kind: args.Kind()}
+	if len(spec) > 0 {
+		s.Spec = spec[0]
+	}
+	var err error
+	if s.Args, err = q.encode("args", args); err != nil {
+		return nil, err
+	}
+	return q.SubmitRaw(ctx, s)
+}
+
+// SubmitRaw is Submit for args that are encoded already.
+func (q *Queue) SubmitRaw(ctx context.Context, s Submission) (*Job, error) {
+	next := q.submitOne
+	for i := len(q.cfg.SubmitMiddleware) - 1; i >= 0; i-- {
+		next = q.cfg.SubmitMiddleware[i](next)
+	}
+	return next(ctx, s)
+}
+
+func (q *Queue) submitOne(ctx context.Context, s Submission) (*Job, error) {
+	job, sub, err := q.prepare(s)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := q.submit.one(ctx, q.store, sub)
+	if err != nil {
+		return nil, err
+	}
+	return job, q.answered(job, answer)
+}
+
+// encode turns a value to bytes; what names it in errors.
+func (q *Queue) encode(what string, v any) ([]byte, error) {
+	const most = MaxArgsBytes
+	data, err := q.codec.Marshal(v)
+	if err != nil {
+		return nil, &InvalidError{Fields: []FieldError{{Field: what, Cause: FieldInvalid, Detail: "cannot be encoded: " + err.Error()}}}
+	}
+	if len(data) > most {
+		return nil, &InvalidError{Fields: []FieldError{{
+			Field: what, Cause: FieldTooLong, Value: len(data),
+			Detail: fmt.Sprintf("must be at most %d bytes encoded", most),
+		}}}
+	}
+	return data, nil
+}
+
+// prepare checks a submission and gives it the form of the store.
+func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
+	if q.err != nil {
+		return nil, store.Submission{}, q.err
+	}
+	given := s.Spec
+	spec := given.withDefaults(q.cfg.DefaultTTL)
+	if err := validateCreate(spec, s.Kind, len(s.Args)); err != nil {
+		return nil, store.Submission{}, err
+	}
+	job := &Job{Queue: q.name, Kind: s.Kind, Generation: 1, Spec: spec, Args: s.Args}
+	sub := store.Submission{Kind: s.Kind, Args: s.Args, Plain: isPlain(&spec)}
+	if sub.Plain {
+		var err error
+		sub.Spec, err = q.plainSpec(given)
+		return job, sub, err
+	}
+	if spec.Name == "" {
+		spec.Name = generateName(s.Kind)
+		job.Spec.Name = spec.Name
+	}
+	data, err := json.Marshal(spec)
+	if err != nil {
+		return nil, sub, err
+	}
+	job.Name, job.UID = spec.Name, uuid.NewString()
+	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data
+	sub.Sum = sumOf(s.Kind, s.Args, data)
+	sub.Rules = submittedRules(spec)
+	return job, sub, nil
+}
+
+// submittedRules are the rules of a job that is being submitted: a delay
+// counts from the time that Redis stores it.
+func submittedRules(spec JobSpec) rules.Spec {
+	r := spec.rules()
+	if spec.Delay > 0 {
+		r.StartAt = -millis(spec.Delay)
+	}
+	return r
+}
+
+// isPlain tells a job that needs no record while it waits and runs: one
+// completion with no name and nothing to keep time for.
+func isPlain(s *JobSpec) bool {
+	return s.Name == "" && s.CompletionMode == NonIndexed && s.Completions != nil && *s.Completions == 1 && *s.Parallelism > 0 &&
+		!s.Suspend && s.StartAt.IsZero() && s.Delay == 0 && s.ActiveDeadline == nil
+}
+
+// plainSpec is the stored spec of a plain job, nothing where all is default.
+func (q *Queue) plainSpec(s JobSpec) ([]byte, error) {
+	if s.TTLAfterFinished == nil && q.cfg.DefaultTTL != DefaultTTL {
+		s.TTLAfterFinished = &q.cfg.DefaultTTL
+	}
+	s.Completions, s.Parallelism = nil, nil
+	data, err := json.Marshal(s)
+	if err != nil || string(data) == "{}" {
+		return nil, err
+	}
+	return data, nil
+}
+
+// answered completes a job with what the store says of it.
+func (q *Queue) answered(job *Job, a store.Answer) error {
+	switch {
+	case a.Conflict != "":
+		return fmt.Errorf("%w: job %s", ErrExists, job.Name)
+	case a.Entry != "":
+		job.Name = store.PlainName(job.Kind, a.Entry)
+		job.UID = job.Name
+		job.Spec.Name = job.Name
+	case a.Existing != "":
+		job.UID = a.Existing
+	}
+	return nil
+}
+
+// submitters groups concurrent submissions: while one call is under way the
+// next ones gather, and then go together.
+type submitters struct {
+	id      string
+	mu      sync.Mutex // guards what follows
+	waiting []*waiting
+	busy    bool
+	calls   int64
+}
+
+type waiting struct {
+	sub    store.Submission
+	done   chan struct{}
+	answer store.Answer
+	err    error
+}
+
+// one submits a job, alone or together with others.
+func (b *submitters) one(ctx context.Context, st *store.Store, sub store.Submission) (store.Answer, error) {
+	w := &waiting{sub: sub, done: make(chan struct{})}
+	b.mu.Lock()
+	b.waiting = append(b.waiting, w)
+	lead := !b.busy
+	b.busy = true
+	b.mu.Unlock()
+	if lead {
+		b.lead(ctx, st, w)
+	}
+	select {
+	case <-w.done:
+		return w.answer, w.err
+	case <-ctx.Done():
+		return store.Answer{}, fmt.Errorf("%w: %w", ErrUncertain, context.Cause(ctx))
+	}
+}
+
+// lead sends what has gathered until the leader's own job is through; then a
+// goroutine goes on for the others, if there are any.
+func (b *submitters) lead(ctx context.Context, st *store.Store, own *waiting) {
+	ctx = context.WithoutCancel(ctx)
+	b.send(ctx, st)
+	if b.next() {
+		go func() {
+			for {
+				b.send(ctx, st)
+				if !b.next() {
+					return
+				}
+			}
+		}()
+	}
+	<-own.done
+}
+
+// next tells whether somebody waits, and ends the turn if nobody does.
+func (b *submitters) next() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.busy = len(b.waiting) > 0
+	return b.busy
+}
+
+func (b *submitters) send(ctx context.Context, st *store.Store) {
+	b.mu.Lock()
+	batch := b.waiting[:min(len(b.waiting), store.Limit)]
+	b.waiting = b.waiting[len(batch):]
+	b.calls++
+	op := fmt.Sprint(b.calls)
+	b.mu.Unlock()
+	subs := make([]store.Submission, len(batch))
+	for i, w := range batch {
+		subs[i] = w.sub
+	}
+	answers, err := submitSurely(ctx, st, b.id, op, false, subs)
+	for i, w := range batch {
+		if err != nil {
+			w.err = err
+		} else {
+			w.answer = answers[i]
+		}
+		close(w.done)
+	}
+}

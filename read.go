@@ -1,0 +1,411 @@
+package stint
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/store"
+)
+
+// Get reads a job: its spec, args and status. It fails with [ErrNotFound].
+func (q *Queue) Get(ctx context.Context, name string) (*Job, error) {
+	r, err := q.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return q.job(r)
+}
+
+// find reads the record of a job, or what stands for it of a plain one. A
+// plain job can get its record while this looks elsewhere for it.
+func (q *Queue) find(ctx context.Context, name string) (*store.Record, error) {
+	if q.err != nil {
+		return nil, q.err
+	}
+	for range 2 {
+		r, err := q.store.Get(ctx, name)
+		if !errors.Is(err, store.ErrGone) {
+			return r, err
+		}
+		r, err = q.store.GetPlain(ctx, name)
+		if !errors.Is(err, store.ErrGone) {
+			return r, err
+		}
+	}
+	return nil, fmt.Errorf("%w: job %.300q in queue %s", ErrNotFound, name, q.name)
+}
+
+// job gives a record the form of the API.
+func (q *Queue) job(r *store.Record) (*Job, error) {
+	j := &Job{
+		Name: r.Name, UID: r.UID, Queue: q.name, Kind: r.Kind, Generation: int64(r.Generation), Owner: r.Owner,
+		CreatedAt: time.UnixMilli(r.Created), Args: r.Args,
+	}
+	data := r.Spec
+	if r.Kept != nil {
+		k, err := parseKept(r.Kept)
+		if err != nil {
+			return nil, fmt.Errorf("job %s: %w", r.Name, err)
+		}
+		data, j.Args = k.Spec, k.Args
+	}
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &j.Spec); err != nil {
+			return nil, fmt.Errorf("job %s: spec: %w", r.Name, err)
+		}
+	}
+	ttl := q.cfg.DefaultTTL
+	if r.Plain || r.UID == r.Name {
+		ttl = DefaultTTL
+	}
+	j.Spec = j.Spec.withDefaults(ttl)
+	j.Spec.Name = r.Name
+	j.Status = status(r, &j.Spec)
+	return j, nil
+}
+
+func status(r *store.Record, spec *JobSpec) JobStatus {
+	s := JobStatus{
+		Conditions: conditions(r), StartedAt: at(r.StartedAt),
+		Active: r.Active, Terminating: r.Ending, Succeeded: r.Succeeded, Failed: r.Failed,
+	}
+	if r.Running {
+		s.Ready = 1
+	}
+	if r.Phase == rules.JobIsComplete {
+		s.CompletedAt = at(r.EndedAt)
+	}
+	if spec.CompletionMode == Indexed {
+		s.CompletedIndexes = r.Done.String()
+	}
+	if spec.BackoffLimitPerIndex != nil {
+		s.FailedIndexes = r.Bad.String()
+	}
+	if r.Phase == rules.Open {
+		s.NextRetryAt = at(r.RetryAt)
+	}
+	return s
+}
+
+// at is a time of Redis's clock, in ms; 0 is the zero time.
+func at(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func conditions(r *store.Record) []Condition {
+	var all []Condition
+	add := func(t ConditionType, status ConditionStatus, reason string, ms int64) {
+		c := Condition{Type: t, Status: status, Reason: reason, TransitionAt: at(ms)}
+		c.Message = cmp.Or(messages[reason], reason)
+		if r.Message != "" && reason == r.Reason {
+			c.Message = r.Message
+		}
+		all = append(all, c)
+	}
+	switch {
+	case r.Suspended:
+		add(JobSuspended, ConditionTrue, ReasonJobSuspended, r.SuspendedAt)
+	case r.SuspendedAt > 0:
+		add(JobSuspended, ConditionFalse, ReasonJobResumed, r.SuspendedAt)
+	}
+	switch r.Phase {
+	case rules.FailureTarget:
+		add(JobFailureTarget, ConditionTrue, r.Reason, r.FateAt)
+	case rules.SuccessCriteriaMet:
+		add(JobSuccessCriteriaMet, ConditionTrue, r.Reason, r.FateAt)
+	case rules.JobIsFailed:
+		add(JobFailureTarget, ConditionTrue, r.Reason, r.FateAt)
+		add(JobFailed, ConditionTrue, r.Reason, r.EndedAt)
+	case rules.JobIsComplete:
+		add(JobSuccessCriteriaMet, ConditionTrue, r.Reason, r.FateAt)
+		add(JobComplete, ConditionTrue, r.Reason, r.EndedAt)
+	case rules.Open:
+	}
+	return all
+}
+
+// messages say for people what the reasons say for programs.
+var messages = map[string]string{
+	ReasonBackoffLimitExceeded:     "Job has reached the specified backoff limit",
+	ReasonLostLimitExceeded:        "A slot has lost more attempts in a row than the lost limit",
+	ReasonDeadlineExceeded:         "Job was active longer than specified deadline",
+	ReasonMaxFailedIndexesExceeded: "Job has exceeded the specified maximal number of failed indexes",
+	ReasonFailedIndexes:            "Job has failed indexes",
+	ReasonCompletionsReached:       "Reached expected number of succeeded pods",
+	ReasonJobSuspended:             "Job suspended",
+	ReasonJobResumed:               "Job resumed",
+}
+
+// ListOptions choose among the jobs of a queue. The zero value takes all.
+type ListOptions struct {
+	Kind   string
+	Phase  Phase
+	Labels map[string]string // that a job must have, all of them
+	// Continue goes on after the job whose token it is; see ListPage.
+	Continue string
+}
+
+func (o *ListOptions) match(j *Job) bool {
+	if o.Kind != "" && j.Kind != o.Kind || o.Phase != "" && j.Phase() != o.Phase {
+		return false
+	}
+	for k, v := range o.Labels {
+		if got, ok := j.Spec.Labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// List goes over the jobs of a queue: first those with a record, oldest
+// first, then plain jobs that wait or run, then finished plain jobs. It reads
+// a page at a time. A job that comes, goes or changes its place meanwhile may
+// be seen or not.
+func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] {
+	return func(yield func(*Job, error) bool) {
+		for {
+			jobs, next, err := q.ListPage(ctx, o)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, j := range jobs {
+				if !yield(j, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			o.Continue = next
+		}
+	}
+}
+
+// pageSize is how many jobs are read in one go.
+const pageSize = 200
+
+// ListPage reads one page, which may be empty though there are more, and the
+// token for the next one; "" at the end. A bad token is an [*InvalidError].
+func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next string, err error) {
+	if q.err != nil {
+		return nil, "", q.err
+	}
+	section, token, _ := strings.Cut(o.Continue, ":")
+	var records []*store.Record
+	switch section {
+	case "", "jobs":
+		records, next, err = q.listRecords(ctx, token)
+	case "plain":
+		records, next, err = q.listPlain(ctx, o.Kind, token)
+	case "past":
+		records, next, err = q.listPast(ctx, token)
+	default:
+		return nil, "", &InvalidError{Fields: []FieldError{{
+			Field: "continue", Cause: FieldInvalid, Value: o.Continue,
+			Detail: "must be a token of this list",
+		}}}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	for _, r := range records {
+		if r == nil {
+			continue
+		}
+		j, err := q.job(r)
+		if err != nil {
+			return nil, "", err
+		}
+		if o.match(j) {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs, next, nil
+}
+
+func (q *Queue) listRecords(ctx context.Context, token string) ([]*store.Record, string, error) {
+	names, next, err := q.store.List(ctx, token, pageSize)
+	if err != nil {
+		return nil, "", err
+	}
+	records, err := q.store.GetAll(ctx, names)
+	if next == "" {
+		return records, "plain:", err
+	}
+	return records, "jobs:" + next, err
+}
+
+// listPlain goes through the kinds in the order of their names; its token is
+// a kind and an entry.
+func (q *Queue) listPlain(ctx context.Context, only, token string) ([]*store.Record, string, error) {
+	kinds, err := q.store.Kinds(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	slices.Sort(kinds)
+	kind, entry, _ := strings.Cut(token, " ")
+	i, _ := slices.BinarySearch(kinds, kind)
+	for i < len(kinds) && only != "" && kinds[i] != only {
+		i++
+	}
+	if i >= len(kinds) {
+		return nil, "past:", nil
+	}
+	if kinds[i] != kind {
+		entry = ""
+	}
+	records, next, err := q.store.ListPlain(ctx, kinds[i], entry, pageSize)
+	switch {
+	case next != "":
+		next = "plain:" + kinds[i] + " " + next
+	case i+1 < len(kinds):
+		next = "plain:" + kinds[i+1]
+	default:
+		next = "past:"
+	}
+	return records, next, err
+}
+
+// listPast goes through the hashes of finished plain jobs; its token is one
+// of these and a cursor.
+func (q *Queue) listPast(ctx context.Context, token string) ([]*store.Record, string, error) {
+	pasts, err := q.store.Pasts(ctx)
+	if err != nil || len(pasts) == 0 {
+		return nil, "", err
+	}
+	past, cursorText, _ := strings.Cut(token, " ")
+	i := max(0, slices.Index(pasts, past))
+	var cursor uint64
+	if cursorText != "" && pasts[i] == past {
+		_, _ = fmt.Sscan(cursorText, &cursor)
+	}
+	now, err := q.store.Now(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	records, after, err := q.store.ListPast(ctx, pasts[i], cursor, pageSize, now)
+	switch {
+	case after != 0:
+		return records, fmt.Sprintf("past:%s %d", pasts[i], after), err
+	case i+1 < len(pasts):
+		return records, "past:" + pasts[i+1], err
+	}
+	return records, "", err
+}
+
+// TaskInfo is an active task of a job, as others see it.
+type TaskInfo struct {
+	Index   int
+	Attempt int
+	Token   string
+	Worker  string // "" while none has it
+}
+
+// Tasks reads the active tasks of a job, at most 500, by index.
+func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
+	r, err := q.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if r.Plain {
+		if r.Active == 0 {
+			return nil, nil
+		}
+		return []TaskInfo{{Attempt: 1, Token: r.Entry}}, nil
+	}
+	running, err := q.store.Tasks(ctx, name, r.Kind)
+	out := make([]TaskInfo, len(running))
+	for i, t := range running {
+		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker}
+	}
+	return out, err
+}
+
+// AttemptError is what is kept of a failed attempt.
+type AttemptError struct {
+	Index   int       `json:"-"`
+	Attempt int       `json:"attempt"`
+	At      time.Time `json:"-"` // when it was counted
+	Worker  string    `json:"worker"`
+	Outcome string    `json:"outcome"` // "Failed", "Ignored", "IndexFailed", "JobFailed" or "Lost"
+	Code    int       `json:"code,omitempty"`
+	Rule    *int      `json:"rule,omitempty"` // of the failure policy that matched
+	Message string    `json:"message"`
+	Stack   string    `json:"stack,omitempty"` // of a panic
+}
+
+// Errors reads the last errors of a job: of each index the last five, and of
+// a job 10,000 at most. They come in no order.
+func (q *Queue) Errors(ctx context.Context, name string) iter.Seq2[AttemptError, error] {
+	return func(yield func(AttemptError, error) bool) {
+		var page []AttemptError
+		pages(yield, &page, func(cursor uint64) (uint64, error) {
+			return q.store.Failures(ctx, name, cursor, func(slot int, ms int64, data []byte) {
+				var e AttemptError
+				if err := json.Unmarshal(data, &e); err != nil {
+					e.Message = "unreadable record of an error: " + err.Error()
+				}
+				e.Index, e.At = slot, at(ms)
+				page = append(page, e)
+			})
+		})
+	}
+}
+
+// pages yields what read appends to page, until its cursor is 0 again.
+func pages[T any](yield func(T, error) bool, page *[]T, read func(cursor uint64) (uint64, error)) {
+	var cursor uint64
+	for {
+		*page = (*page)[:0]
+		next, err := read(cursor)
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
+		}
+		for _, v := range *page {
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return
+		}
+	}
+}
+
+// IndexProgress is what a running handler says of its progress.
+type IndexProgress struct {
+	Index int    `json:"-"`
+	Done  int64  `json:"done"`
+	Total int64  `json:"total,omitempty"`
+	Note  string `json:"note,omitempty"`
+}
+
+// Progress reads what running handlers last said of their progress.
+func (q *Queue) Progress(ctx context.Context, name string) iter.Seq2[IndexProgress, error] {
+	return func(yield func(IndexProgress, error) bool) {
+		var page []IndexProgress
+		pages(yield, &page, func(cursor uint64) (uint64, error) {
+			return q.store.Progress(ctx, name, cursor, func(slot int, data []byte) {
+				var p IndexProgress
+				if json.Unmarshal(data, &p) == nil {
+					p.Index = slot
+					page = append(page, p)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,389 @@
+package stint
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/stint-go/stint/internal/store"
+)
+
+// A station is a worker's place at one queue: it claims tasks, keeps their
+// leases, hears of orders to stop, and settles results, each in a goroutine
+// of its own.
+type station struct {
+	w     *Worker
+	queue *Queue
+	store *store.Store
+	id    string // of this station, in Redis; never used again
+	kinds []string
+	log   *slog.Logger
+	began time.Time
+
+	beat    atomic.Int64 // grows with every sign of life
+	beatAt  atomic.Int64 // when the last successful one was sent, ns since began
+	now     atomic.Int64 // Redis's time as last seen, ms
+	mu      sync.Mutex   // guards tasks
+	tasks   map[*RawTask]struct{}
+	running sync.WaitGroup
+	cache   workCache
+	settler settler
+}
+
+// waitAtMost bounds every wait for Redis to say something: a lost ring costs
+// no more than this.
+const waitAtMost = 5 * time.Second
+
+func newStation(w *Worker, q *Queue) *station {
+	kinds := make([]string, 0, len(w.handlers))
+	for k := range w.handlers {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	s := &station{
+		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
+		tasks: map[*RawTask]struct{}{}, cache: newWorkCache(q),
+	}
+	s.log = w.log.With("queue", q.name, "worker", s.id)
+	s.settler = settler{station: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	return s
+}
+
+// run works until ctx is cancelled, and then drains. What serves running
+// tasks goes on until these are through.
+func (s *station) run(ctx context.Context) {
+	s.log.Info("worker starts", "kinds", s.kinds, "concurrency", s.w.cfg.Concurrency)
+	s.queue.checkServer(ctx, s.log)
+	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.settler.run(base) })
+	helpers.Go(func() { s.keepLeases(base) })
+	helpers.Go(func() { s.watchLeases(base) })
+	keeper := newKeeper(s.queue, s.log, !s.w.cfg.HandlersOnly)
+	keeper.onOrder = func(job string) { s.check(base, job) }
+	helpers.Go(func() { keeper.run(base) })
+	if !s.w.cfg.HandlersOnly {
+		helpers.Go(func() { newJanitor(s.queue, s.log).run(base) })
+	}
+	claimed := make(chan struct{})
+	go func() {
+		defer close(claimed)
+		if len(s.kinds) > 0 {
+			s.claim(ctx, base)
+		}
+	}()
+	<-ctx.Done()
+	s.wake(base)
+	<-claimed
+	s.drain(base)
+	stop()
+	s.wake(context.WithoutCancel(ctx))
+	helpers.Wait()
+}
+
+// wake ends this station's waits; at shutdown nobody should wait for them.
+func (s *station) wake(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = s.store.Wake(ctx, s.id)
+}
+
+// claim takes tasks while there are free slots, until ctx is cancelled. Calls
+// to Redis go by base, so that a claim under way is heard to its end.
+func (s *station) claim(ctx, base context.Context) {
+	for ctx.Err() == nil {
+		n := s.w.slots.take(ctx, min(s.w.cfg.Concurrency, store.Limit))
+		if n == 0 {
+			return
+		}
+		if !s.settler.wait(ctx) {
+			s.w.slots.give(n)
+			return
+		}
+		tasks := s.claimSurely(ctx, base, n)
+		s.start(base, tasks)
+		s.w.slots.give(n - len(tasks))
+		switch {
+		case len(tasks) == n:
+			_ = s.store.Ring(base, s.kinds) // there may be more, for others
+		case len(tasks) == 0 && ctx.Err() == nil:
+			if err := s.store.Wait(base, s.id, s.kinds, waitAtMost); err != nil {
+				s.log.Debug("wait failed", "error", err)
+				pause(ctx, time.Second)
+			}
+		}
+	}
+}
+
+// claimSurely repeats one claim until Redis has answered it, since an answer
+// that was lost may have handed over tasks.
+func (s *station) claimSurely(ctx, base context.Context, n int) []store.Task {
+	c := store.Claim{
+		Worker: s.id, Op: strconv.FormatInt(s.beat.Add(1), 10), Kinds: s.kinds, Max: n, Lease: s.w.cfg.Lease,
+	}
+	retry := newRetry()
+	for {
+		sent := time.Since(s.began)
+		tasks, now, err := s.store.Claim(base, c)
+		if err == nil {
+			s.beatAt.Store(int64(sent))
+			s.now.Store(now)
+			return tasks
+		}
+		s.log.Warn("claim failed", "error", err)
+		if !pause(ctx, retry.NextBackOff()) {
+			return nil
+		}
+	}
+}
+
+// newRetry is how long to wait between tries while Redis fails: for ever,
+// from 50 ms to 5 s.
+func newRetry() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+}
+
+// pause waits; it answers false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// start runs claimed tasks, each in a goroutine.
+func (s *station) start(base context.Context, claimed []store.Task) {
+	if len(claimed) == 0 {
+		return
+	}
+	work, err := s.cache.fill(base, s.store, claimed)
+	tasks := make([]*RawTask, 0, len(claimed))
+	for i := range claimed {
+		t := s.task(&claimed[i])
+		if e := s.equip(t, work); e != nil {
+			s.refuse(t, errors.Join(err, e))
+			continue
+		}
+		t.ctx, t.cancel = context.WithCancelCause(base) //nolint:fatcontext // one for each task
+		tasks = append(tasks, t)
+	}
+	s.mu.Lock()
+	for _, t := range tasks {
+		s.tasks[t] = struct{}{}
+	}
+	s.mu.Unlock()
+	for _, t := range tasks {
+		s.running.Add(1)
+		go s.perform(t) //nolint:contextcheck // it has a context of its own, to be cancelled alone
+	}
+}
+
+// refuse gives back a task that cannot be run here, because its job is gone
+// or cannot be read.
+func (s *station) refuse(t *RawTask, err error) {
+	s.w.slots.give(1)
+	if !errors.Is(err, ErrJobDeleted) {
+		s.log.Warn("task given back: its job cannot be read", "job", t.Job, "error", err)
+	}
+	s.settle(t, outcome{verb: verbSnooze, delay: time.Second})
+}
+
+// equip gives the task what the handler needs of its job.
+func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
+	if t.task.Plain {
+		t.spec, err = s.cache.decode(t.task.Spec)
+		return err
+	}
+	w := work[t.UID]
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.spec == nil:
+		return errors.New("it was not read")
+	}
+	t.spec, t.RawArgs = w.spec, w.args
+	return nil
+}
+
+func (s *station) task(t *store.Task) *RawTask {
+	return &RawTask{
+		Queue: s.queue.name, Kind: t.Kind, Job: t.Job, UID: t.UID, Index: t.Slot, Attempt: t.Attempt,
+		RawArgs: t.Args, task: t, station: s, started: time.Now(),
+	}
+}
+
+// drop forgets a task and frees its slot.
+func (s *station) drop(t *RawTask) {
+	s.mu.Lock()
+	delete(s.tasks, t)
+	s.mu.Unlock()
+	s.w.slots.give(1)
+	s.running.Done()
+}
+
+// held lists the tasks that are in hand.
+func (s *station) held() []*RawTask {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*RawTask, 0, len(s.tasks))
+	for t := range s.tasks {
+		out = append(out, t)
+	}
+	return out
+}
+
+// drain waits for running handlers, then cancels them, and at last gives back
+// the tasks of those that still run.
+func (s *station) drain(base context.Context) {
+	done := make(chan struct{})
+	go func() { s.running.Wait(); close(done) }()
+	if !waitFor(done, s.w.cfg.ShutdownTimeout) {
+		for _, t := range s.held() {
+			t.stop(ErrShutdown)
+		}
+		if !waitFor(done, s.w.cfg.CancelTimeout) {
+			for _, t := range s.held() {
+				t.Logger().Warn("handler does not return at shutdown: its task is given back")
+				s.settle(t, outcome{verb: verbSnooze})
+			}
+		}
+	}
+	s.settler.flush(base)
+	if err := s.leave(base); err != nil {
+		s.log.Warn("leaving failed: the janitor will see to it", "error", err)
+	}
+	s.log.Info("worker has stopped")
+}
+
+// leave gives back what Redis still holds for this station, which a claim
+// whose answer never came may have left, and signs off.
+func (s *station) leave(base context.Context) error {
+	ctx, cancel := context.WithTimeout(base, waitAtMost)
+	defer cancel()
+	for _, kind := range s.kinds {
+		tasks, err := s.store.HeldBy(ctx, s.id, kind, store.Limit)
+		if err != nil {
+			continue // the group may not exist yet
+		}
+		for i := range tasks {
+			s.settle(s.task(&tasks[i]), outcome{verb: verbSnooze})
+		}
+	}
+	s.settler.flush(ctx)
+	return s.store.Leave(ctx, s.id, "", s.kinds)
+}
+
+func waitFor(done <-chan struct{}, atMost time.Duration) bool {
+	t := time.NewTimer(max(atMost, 0))
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// workerInfo is what a station says of itself in Redis, for people.
+func (s *station) workerInfo() []byte {
+	host, _ := os.Hostname()
+	s.mu.Lock()
+	n := len(s.tasks)
+	s.mu.Unlock()
+	data, _ := json.Marshal(map[string]any{
+		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n,
+		"startedAt": s.began.UnixMilli(),
+	})
+	return data
+}
+
+// workCache keeps spec and args of the jobs whose tasks were claimed lately.
+type workCache struct {
+	queue   *Queue
+	entries map[string]*cachedWork // by UID; used by the claiming goroutine alone
+	plain   *JobSpec               // of a plain job with no spec of its own
+}
+
+type cachedWork struct {
+	read time.Time
+	args []byte
+	spec *JobSpec
+	err  error
+}
+
+// cacheFor bounds how long a changed spec goes unnoticed.
+const cacheFor = 5 * time.Second
+
+func newWorkCache(q *Queue) workCache {
+	plain := JobSpec{}.withDefaults(DefaultTTL)
+	return workCache{queue: q, entries: map[string]*cachedWork{}, plain: &plain}
+}
+
+// fill reads what is missing for the tasks, in one round trip, and answers
+// what the cache then holds.
+func (c *workCache) fill(ctx context.Context, st *store.Store, tasks []store.Task) (map[string]*cachedWork, error) {
+	var names, uids []string
+	found := map[string]*cachedWork{}
+	for i := range tasks {
+		t := &tasks[i]
+		if t.Plain || found[t.UID] != nil {
+			continue
+		}
+		if e := c.entries[t.UID]; e != nil && time.Since(e.read) < cacheFor {
+			found[t.UID] = e
+			continue
+		}
+		found[t.UID] = &cachedWork{}
+		names, uids = append(names, t.Job), append(uids, t.UID)
+	}
+	if len(names) == 0 {
+		return found, nil
+	}
+	if len(c.entries) > 1000 {
+		clear(c.entries)
+	}
+	work, err := st.Work(ctx, names)
+	if err != nil {
+		return found, err
+	}
+	for i, w := range work {
+		e := &cachedWork{read: time.Now(), args: w.Args}
+		if w.UID != uids[i] {
+			e.err = ErrJobDeleted
+		} else {
+			e.spec, e.err = c.decode(w.Spec)
+		}
+		found[uids[i]], c.entries[uids[i]] = e, e
+	}
+	return found, nil
+}
+
+// decode reads a stored spec.
+func (c *workCache) decode(data []byte) (*JobSpec, error) {
+	if len(data) == 0 {
+		return c.plain, nil
+	}
+	var spec JobSpec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return nil, err
+	}
+	spec = spec.withDefaults(DefaultTTL)
+	return &spec, nil
+}

@@ -1,0 +1,119 @@
+package stint
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/stint-go/stint/internal/store"
+)
+
+// patience is how long a call is repeated while Redis cannot be reached.
+const patience = 10 * time.Second
+
+// submitSurely repeats a submission until Redis has answered it: repeated
+// calls of one operation store its jobs once.
+func submitSurely(ctx context.Context, st *store.Store, id, op string, all bool, subs []store.Submission) ([]store.Answer, error) {
+	policy := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(20*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(patience))
+	answers, err := backoff.RetryWithData(func() ([]store.Answer, error) {
+		a, err := st.Submit(ctx, id, op, all, subs)
+		if err != nil && !store.Temporary(err) {
+			return nil, backoff.Permanent(err)
+		}
+		return a, err
+	}, backoff.WithContext(policy, ctx))
+	if err != nil && store.Temporary(err) {
+		return nil, fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return answers, err
+}
+
+// sumOf tells whether two jobs of one name are the same.
+func sumOf(kind string, args, spec []byte) string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(kind), args, spec} {
+		_, _ = fmt.Fprintf(h, "%d ", len(part)) // a hash takes everything
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// NewJob is one of the jobs of SubmitMany.
+type NewJob struct {
+	Args Args
+	Spec JobSpec
+}
+
+// Submitted is what became of one of the jobs of SubmitMany.
+type Submitted struct {
+	Job      *Job  // nil with Err
+	Existing bool  // the same job was there already
+	Err      error // why it is not stored
+}
+
+// SubmitMany stores jobs, with an outcome for each. Up to 500 are stored in
+// one step: all of them, or none if one of them is in conflict with another
+// job of its name. More are split into batches of 500 in their order. If any
+// job is invalid nothing at all is stored. The error is the first of the
+// outcomes' errors, or that of the connection.
+func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, error) {
+	out := make([]Submitted, len(jobs))
+	subs := make([]store.Submission, len(jobs))
+	var first error
+	for i, j := range jobs {
+		var err error
+		if out[i].Job, subs[i], err = q.prepareOne(j); err != nil {
+			out[i] = Submitted{Err: err}
+			first = firstError(first, fmt.Errorf("job %d: %w", i, err))
+		}
+	}
+	if first != nil {
+		for i := range out {
+			out[i] = Submitted{Err: firstError(out[i].Err, ErrBatchRefused)}
+		}
+		return out, first
+	}
+	id := rand.Text()
+	for from := 0; from < len(subs); from += store.Limit {
+		to := min(from+store.Limit, len(subs))
+		answers, err := submitSurely(ctx, q.store, id, fmt.Sprint(from), true, subs[from:to])
+		for i := from; i < to; i++ {
+			o := &out[i]
+			switch {
+			case err != nil:
+				*o = Submitted{Err: err}
+			case answers[i-from].Refused:
+				*o = Submitted{Err: ErrBatchRefused}
+			default:
+				o.Existing = answers[i-from].Existing != ""
+				if e := q.answered(o.Job, answers[i-from]); e != nil {
+					*o = Submitted{Err: e}
+				}
+			}
+			first = firstError(first, o.Err)
+		}
+	}
+	return out, first
+}
+
+func firstError(a, b error) error {
+	if a == nil || errors.Is(a, ErrBatchRefused) && b != nil {
+		return b
+	}
+	return a
+}
+
+func (q *Queue) prepareOne(j NewJob) (*Job, store.Submission, error) {
+	args, err := q.encode("args", j.Args)
+	if err != nil {
+		return nil, store.Submission{}, err
+	}
+	return q.prepare(Submission{Kind: j.Args.Kind(), Args: args, Spec: j.Spec})
+}
