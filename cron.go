@@ -369,7 +369,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		base, stop := context.WithCancel(context.WithoutCancel(ctx))
 		k := newKeeper(q, log, true)
 		all.Go(func() { k.run(base) })
-		all.Go(func() { newJanitor(q, log).run(base) })
+		all.Go(func() { newJanitor(q, DefaultLease, log).run(base) })
 		all.Go(func() {
 			<-ctx.Done()
 			stop()

@@ -18,6 +18,7 @@ import (
 type janitor struct {
 	queue *Queue
 	log   *slog.Logger
+	every time.Duration
 	kinds []string
 	seen  map[string]sighting
 }
@@ -34,18 +35,18 @@ const sweepEvery = DefaultLease / 3
 // reapAtOnce bounds what one look ends of a worker's tasks.
 const reapAtOnce = 100
 
-func newJanitor(q *Queue, log *slog.Logger) *janitor {
-	return &janitor{queue: q, log: log, seen: map[string]sighting{}}
+// newJanitor makes a janitor that looks at once after a third of the lease.
+func newJanitor(q *Queue, lease time.Duration, log *slog.Logger) *janitor {
+	return &janitor{queue: q, log: log, every: min(sweepEvery, lease/3), seen: map[string]sighting{}}
 }
 
 func (j *janitor) run(ctx context.Context) {
-	every := sweepEvery
-	for pause(ctx, every) {
+	for pause(ctx, j.every) {
 		shortest, err := j.sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			j.log.Warn("janitor cannot look", "error", err)
 		}
-		every = min(sweepEvery, max(shortest/3, 100*time.Millisecond))
+		j.every = min(j.every, max(shortest/3, 100*time.Millisecond))
 	}
 }
 

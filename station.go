@@ -75,7 +75,7 @@ func (s *station) run(ctx context.Context) {
 	keeper.onOrder = func(job string) { s.check(base, job) }
 	helpers.Go(func() { keeper.run(base) })
 	if !s.w.cfg.HandlersOnly {
-		helpers.Go(func() { newJanitor(s.queue, s.log).run(base) })
+		helpers.Go(func() { newJanitor(s.queue, s.w.cfg.Lease, s.log).run(base) })
 	}
 	claimed := make(chan struct{})
 	go func() {
@@ -115,10 +115,7 @@ func (s *station) claim(ctx, base context.Context) {
 		tasks := s.claimSurely(ctx, base, n)
 		s.start(base, tasks)
 		s.w.slots.give(n - len(tasks))
-		switch {
-		case len(tasks) == n:
-			_ = s.store.Ring(base, s.kinds) // there may be more, for others
-		case len(tasks) == 0 && ctx.Err() == nil:
+		if len(tasks) == 0 && ctx.Err() == nil {
 			if err := s.store.Wait(base, s.id, s.kinds, waitAtMost); err != nil {
 				s.log.Debug("wait failed", "error", err)
 				pause(ctx, time.Second)

@@ -128,6 +128,9 @@ func (q *Queue) wait(ctx context.Context, name string) (*Job, *Event, error) {
 	}
 	job, err := q.Get(ctx, name)
 	for err == nil && !job.Finished() {
+		if err := q.store.Await(ctx, name); err != nil && !store.Temporary(err) {
+			return nil, nil, err
+		}
 		var end *Event
 		if end, from, err = q.nextEnd(ctx, name, from); err != nil {
 			return nil, nil, err
@@ -209,6 +212,9 @@ func (q *Queue) result(ctx context.Context, name string, end *Event) ([]byte, er
 	if end != nil {
 		if !end.hasKept || end.UID != end.Name {
 			return nonEmpty(end.kept), nil
+		}
+		if len(end.kept) == 0 {
+			return nil, nil
 		}
 		k, err := parseKept(end.kept)
 		return nonEmpty(k.Result), err

@@ -75,23 +75,44 @@ func TestPipeDelaysReplies(t *testing.T) {
 	})
 }
 
-func TestPipeHoldsAndCuts(t *testing.T) {
+func TestPipeHoldsAWay(t *testing.T) {
+	t.Parallel()
+	for way, want := range map[redistest.Way]int{redistest.Requests: 0, redistest.Replies: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			p := redistest.NewPipe(t)
+			c := p.Client(once)
+			require.NoError(t, c.Ping(t.Context()).Err())
+			p.Hold(way)
+			p.Hold(way) // does nothing
+			ended := make(chan error)
+			go func() { ended <- c.Incr(t.Context(), "n").Err() }()
+			synctest.Wait()
+			n, _ := p.Mini.Get("n")
+			require.Equal(t, want, len(n), "whether the server has acted")
+			require.Error(t, <-ended, "after its time-out")
+			p.Release()
+			require.NoError(t, c.Ping(t.Context()).Err())
+		})
+	}
+}
+
+func TestPipePassesWhatWasHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := redistest.NewPipe(t)
 		c := p.Client(once)
 		require.NoError(t, c.Ping(t.Context()).Err())
+		ended := make(chan error)
 		p.Hold(redistest.Replies)
-		got := make(chan error)
-		go func() { got <- c.Ping(t.Context()).Err() }()
+		go func() { ended <- c.Ping(t.Context()).Err() }()
 		synctest.Wait()
 		p.Release()
-		require.NoError(t, <-got)
+		require.NoError(t, <-ended)
 		p.Hold(redistest.Requests)
-		go func() { got <- c.Ping(t.Context()).Err() }()
+		go func() { ended <- c.Ping(t.Context()).Err() }()
 		synctest.Wait()
 		p.Cut()
-		require.Error(t, <-got)
+		require.Error(t, <-ended, "what is held is lost with its connection")
 	})
 }
 

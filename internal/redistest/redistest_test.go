@@ -15,9 +15,6 @@ import (
 // once has a client try everything just once.
 func once(o *redis.Options) { o.MaxRetries = -1 }
 
-// impatient has a client wait for answers as briefly as it can.
-func impatient(o *redis.Options) { o.ReadTimeout = 50 * time.Millisecond }
-
 func TestEachGivesAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"one", "two"} {
@@ -72,6 +69,7 @@ func TestPausedServerAnswersLater(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	s.Pause()
+	impatient := func(o *redis.Options) { o.ReadTimeout = 50 * time.Millisecond }
 	require.Error(t, s.Client(once, impatient).Ping(t.Context()).Err())
 	s.Continue()
 	require.NoError(t, s.Client().Ping(t.Context()).Err())
@@ -150,23 +148,6 @@ func TestProxyPassesWhatIsLong(t *testing.T) {
 	p.DropReplies(1)
 	require.Error(t, c.Set(t.Context(), "k", long, 0).Err())
 	require.Equal(t, 1, p.Lost())
-}
-
-func TestProxyHoldsAWay(t *testing.T) {
-	t.Parallel()
-	for way, want := range map[redistest.Way]int{redistest.Requests: 0, redistest.Replies: 1} {
-		s := redistest.Start(t)
-		p := redistest.NewProxy(t, s.Addr())
-		c := p.Client(once, impatient)
-		require.NoError(t, c.Ping(t.Context()).Err())
-		p.Hold(way)
-		p.Hold(way) // does nothing
-		n, err := incr(t, c, s.Client())
-		require.Error(t, err)
-		require.Equal(t, want, n)
-		p.Release()
-		require.NoError(t, c.Ping(t.Context()).Err())
-	}
 }
 
 func TestProxyCutsConnections(t *testing.T) {

@@ -38,10 +38,10 @@ type Claim struct {
 
 // Claim hands over up to c.Max tasks and tells Redis's time, in ms.
 func (s *Store) Claim(ctx context.Context, c Claim) ([]Task, int64, error) {
-	keys := make([]string, 2, 2+len(c.Kinds))
+	keys := make([]string, 2, 2+2*len(c.Kinds))
 	keys[0], keys[1] = s.keys.beats(), s.keys.worker(c.Worker)
 	for _, kind := range c.Kinds {
-		keys = append(keys, s.keys.ready(kind))
+		keys = append(keys, s.keys.ready(kind), s.keys.bell(kind))
 	}
 	word, err := s.word(ctx, claimScript, keys, s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
 	if err != nil {
@@ -113,18 +113,6 @@ func (s *Store) Wait(ctx context.Context, worker string, kinds []string, atMost 
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
-	return s.seen(ctx, err)
-}
-
-// Ring wakes a worker that waits for one of the kinds.
-func (s *Store) Ring(ctx context.Context, kinds []string) error {
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, kind := range kinds {
-			p.LPush(ctx, s.keys.bell(kind), 1)
-			p.LTrim(ctx, s.keys.bell(kind), 0, 0)
-		}
-		return nil
-	})
 	return s.seen(ctx, err)
 }
 

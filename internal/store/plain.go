@@ -80,20 +80,18 @@ func (s *Store) getPast(ctx context.Context, name string) (*Record, error) {
 		return nil, ErrGone
 	}
 	cmds := make([]*redis.StringCmd, len(buckets))
-	var clock *redis.TimeCmd
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, b := range buckets {
 			cmds[i] = p.HGet(ctx, s.keys.past(b), name)
 		}
-		clock = p.Time(ctx)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, s.seen(ctx, err)
 	}
-	now := clock.Val().UnixMilli()
-	if s.Clock != nil {
-		now = s.Clock()
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for i, c := range cmds {
 		if c.Err() == nil {

@@ -42,6 +42,8 @@ var (
 	adoptSrc string
 	//go:embed lua/sweep.lua
 	sweepSrc string
+	//go:embed lua/now.lua
+	nowSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
 )
@@ -64,6 +66,7 @@ var (
 	finishScript  = redis.NewScript(prelude + finishSrc)
 	dueScript     = redis.NewScript(prelude + dueSrc)
 	forgetScript  = redis.NewScript(prelude + forgetSrc)
+	nowScript     = redis.NewScript(prelude + nowSrc)
 	noteScript    = redis.NewScript(noteSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
 	leaveScript   = redis.NewScript(leaveSrc)

@@ -153,13 +153,9 @@ func (r *Result) append(args []any) []any {
 	b := make([]byte, 0, 64)
 	b = append(b, verdict...)
 	b = append(append(b, ' '), t.Entry...)
-	for _, n := range [...]int64{
-		int64(t.Slot), int64(t.Attempt), int64(t.Failures), int64(t.Ignored), int64(t.Lost),
-		max(0, r.Ago.Milliseconds()), delay,
-	} {
-		b = strconv.AppendInt(append(b, ' '), n, 10)
-	}
+	b = appendInts(b, int64(t.Slot), max(0, r.Ago.Milliseconds()))
 	b = append(append(b, ' '), hits...)
+	b = appendInts(b, delay, int64(t.Attempt), int64(t.Failures), int64(t.Ignored), int64(t.Lost))
 	args = append(args, b)
 	switch verdict {
 	case "S", "G":
@@ -169,6 +165,13 @@ func (r *Result) append(args []any) []any {
 	default:
 		return append(args, r.Error, r.Message)
 	}
+}
+
+func appendInts(b []byte, all ...int64) []byte {
+	for _, n := range all {
+		b = strconv.AppendInt(append(b, ' '), n, 10)
+	}
+	return b
 }
 
 func (s *Store) finishCall(results []Result, idx []int, hint int64) call {

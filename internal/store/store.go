@@ -52,13 +52,10 @@ func (s *Store) now() string {
 	return strconv.FormatInt(s.Clock(), 10)
 }
 
-// Now reads Redis's clock, in ms.
+// Now reads Redis's clock, in ms: that of the node which has the queue.
 func (s *Store) Now(ctx context.Context) (int64, error) {
-	if s.Clock != nil {
-		return s.Clock(), nil
-	}
-	t, err := s.rdb.Time(ctx).Result()
-	return t.UnixMilli(), s.seen(ctx, err)
+	word, err := s.word(ctx, nowScript, []string{s.keys.timers()}, s.now())
+	return atoi64(word), err
 }
 
 // call is one run of a script.

@@ -2,7 +2,7 @@
 -- and bumps its beat. A repeated call hands over the same tasks again.
 -- KEYS[1] beats  hash    worker -> beat and lease
 -- KEYS[2] worker hash    the worker's last claim
--- KEYS[3..] ready streams
+-- KEYS[3..] per kind: ready (stream), bell (list), rung where there may be more than was taken
 -- ARGV[1] now  ARGV[2] worker  ARGV[3] operation  ARGV[4] max  ARGV[5] lease in ms
 -- returns now, and per task: stream no., entry, lengths of t and a, t, a
 local me, op, max = ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -31,20 +31,21 @@ end
 local last = redis.call('HMGET', KEYS[2], 'op', 'claimed')
 if last[1] == op then
   for stream, entry in string.gmatch(last[2] or '', '(%d+) (%S+)') do
-    hand(stream, redis.call('XRANGE', KEYS[2 + tonumber(stream)], entry, entry))
+    hand(stream, redis.call('XRANGE', KEYS[1 + 2 * tonumber(stream)], entry, entry))
   end
   return table.concat(out, '\n')
 end
 
 redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])
 local claimed = {}
-for i = 3, #KEYS do
+for i = 3, #KEYS, 2 do
   if max <= 0 then break end
-  local entries = fresh(KEYS[i], max)
+  local stream, entries = (i - 1) / 2, fresh(KEYS[i], max)
   if entries.err then return entries end
-  for _, e in ipairs(entries) do claimed[#claimed + 1] = (i - 2) .. ' ' .. e[1] end
-  hand(i - 2, entries)
+  for _, e in ipairs(entries) do claimed[#claimed + 1] = stream .. ' ' .. e[1] end
+  hand(stream, entries)
   max = max - #entries
+  if max == 0 then ring(KEYS[i + 1]) end
 end
 redis.call('HSET', KEYS[2], 'op', op, 'claimed', table.concat(claimed, ' '))
 return table.concat(out, '\n')

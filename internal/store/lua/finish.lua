@@ -33,7 +33,7 @@ if #gone > 0 then
       local name = ARGV[5] .. '-' .. ARGV[i]
       if out[(i - 7) / step + 1] == 1 and redis.call('HDEL', KEYS[2], name) == 1 then
         redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
-          'r', 'CompletionsReached', 'o', ARGV[i + 1] or '')
+          'r', 'CompletionsReached', 'o', step == 2 and ARGV[i + 1] or '')
       end
     end
   end

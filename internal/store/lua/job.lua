@@ -12,6 +12,10 @@ local function clock(given)
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+local function ring(bell)
+  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
+end
+
 -- keys names the queue's five keys, the seven of a job from KEYS[at] on, and
 -- the two of its kind from KEYS[kind] on.
 local function keys(at, kind)
@@ -89,10 +93,6 @@ local function arm(K, J, due)
   if redis.call('ZRANGE', K.timers, 0, 0)[1] == J.name then
     redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
   end
-end
-
-local function ring(bell)
-  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
 end
 
 local function order(K, J)

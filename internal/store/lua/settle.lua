@@ -3,7 +3,8 @@
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
 -- ARGV[5] '' | 'P': the job is plain and gets its record here, from ARGV[6..11]: name, kind, rules, spec, args, entry
--- then per task: '<verdict> <entry> <slot> <a> <f> <g> <l> <ago> <delay> <hits>', and what the verdict carries
+-- then per task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
+-- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
 -- an error record and a message; G given back
 -- returns 'OK <one digit per task>', '1' counted, '0' not | 'ALIVE' the worker beats again
@@ -19,19 +20,15 @@ if plain then at = 12 end
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local results, out, gone = {}, {}, {}
 while at <= #ARGV do
-  local t = {}
-  for w in string.gmatch(ARGV[at], '%S+') do t[#t + 1] = w end
-  local r = {
-    verdict = t[1], entry = t[2], slot = tonumber(t[3]), unit = { tonumber(t[4]), tonumber(t[5]), tonumber(t[6]), tonumber(t[7]) },
-    ended = now - tonumber(t[8]), delay = tonumber(t[9]), hits = t[10], arg = at + 1,
-  }
-  at = at + 1 + CARRIES[r.verdict]
-  local n = redis.call('XACK', K.ready, 'w', r.entry)
+  local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
+  local n = redis.call('XACK', K.ready, 'w', entry)
   out[#out + 1] = n
   if n == 1 then
-    gone[#gone + 1] = r.entry
-    results[#results + 1] = r
+    gone[#gone + 1] = entry
+    results[#results + 1] = { verdict = verdict, entry = entry, slot = tonumber(slot), ended = now - tonumber(ago),
+      hits = hits, rest = rest, arg = at + 1 }
   end
+  at = at + 1 + CARRIES[verdict]
 end
 local answer = 'OK ' .. table.concat(out)
 if #gone == 0 then return answer end
@@ -88,6 +85,7 @@ end
 
 local function success(r)
   redis.call('SETBIT', K.done, r.slot, 1)
+  if string.sub(r.hits, 1, 1) == 'n' then redis.call('HDEL', K.data, 'c:' .. r.slot, 'p:' .. r.slot) end
   J.succeeded = J.succeeded + 1
   if r.ended > success_at then success_at = r.ended end
   if r.verdict == 'R' then redis.call('HSET', K.data, 'r:' .. r.slot, ARGV[r.arg]) end
@@ -98,8 +96,11 @@ local function success(r)
 end
 
 local function count(r)
-  if r.verdict == 'S' or r.verdict == 'R' then success(r)
-  elseif r.verdict == 'G' then
+  if r.verdict == 'S' or r.verdict == 'R' then return success(r) end
+  local wait, counts = string.match(r.rest, '^(%S+) (.*)$')
+  r.delay, r.unit = tonumber(wait), unit(counts)
+  if r.verdict ~= 'G' then keep_error(r) end
+  if r.verdict == 'G' then
     r.unit[1] = r.unit[1] - 1
     again(K, J, r.slot, r.unit, r.delay > 0 and r.ended + r.delay or 0)
   elseif r.verdict == 'L' and J.rules.lostCounts == 0 then lost(r)
@@ -120,10 +121,8 @@ local function stopped(r)
   return true
 end
 
-local ended, notes = {}, {}
+local ended = {}
 for _, r in ipairs(results) do
-  if r.verdict ~= 'S' and r.verdict ~= 'R' and r.verdict ~= 'G' then keep_error(r) end
-  if r.unit[1] > 1 or string.sub(r.hits, 1, 1) == 'n' then notes[#notes + 1] = 'c:' .. r.slot; notes[#notes + 1] = 'p:' .. r.slot end
   if J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
     ended[#ended + 1] = r.slot
     J.active = J.active - 1
