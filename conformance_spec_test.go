@@ -55,4 +55,3 @@ func merge(into map[string]any, patch map[string]any) map[string]any {
 	}
 	return out
 }
-

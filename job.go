@@ -454,7 +454,7 @@ type JobStatus struct {
 	CompletedAt time.Time `json:"completedAt,omitzero"`
 
 	Active      int `json:"active"`      // attempts waiting for a worker or running
-	Ready       int `json:"ready"`       // those of Active that a worker has taken
+	Ready       int `json:"ready"`       // those of Active that a worker has taken; Get counts up to 500, List none
 	Terminating int `json:"terminating"` // attempts told to stop that have not ended
 	// Succeeded counts the distinct indexes of an Indexed job, and otherwise
 	// the attempts that succeeded.

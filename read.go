@@ -21,7 +21,17 @@ func (q *Queue) Get(ctx context.Context, name string) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.job(r)
+	j, err := q.job(r)
+	if err != nil || r.Plain || r.Active == 0 {
+		return j, err
+	}
+	running, err := q.store.Tasks(ctx, name, r.Kind)
+	for _, t := range running {
+		if t.Worker != "" && j.Status.Ready < j.Status.Active {
+			j.Status.Ready++
+		}
+	}
+	return j, err
 }
 
 // find reads the record of a job, or what stands for it of a plain one. A

@@ -41,6 +41,7 @@ func (k keys) done(name string) string    { return k.prefix + "job:" + name + ":
 func (k keys) bad(name string) string     { return k.prefix + "job:" + name + ":bad" }
 func (k keys) tasks(name string) string   { return k.prefix + "job:" + name + ":tasks" }
 func (k keys) ends(name string) string    { return k.prefix + "job:" + name + ":ends" }
+func (k keys) wait(name string) string    { return k.prefix + "job:" + name + ":wait" }
 func (k keys) data(name string) string    { return k.prefix + "job:" + name + ":data" }
 func (k keys) timers() string             { return k.prefix + "timers" }
 func (k keys) jobs() string               { return k.prefix + "jobs" }

@@ -43,6 +43,9 @@ type Record struct {
 	Past      string // the hash that keeps it
 }
 
+// lateFrom is where the scores of `wait` are due times: READY of job.lua.
+const lateFrom = "(2147483647"
+
 // Get reads a job with a record.
 func (s *Store) Get(ctx context.Context, name string) (*Record, error) {
 	all, err := s.GetAll(ctx, []string{name})
@@ -60,11 +63,15 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 	type reply struct {
 		job       *redis.MapStringStringCmd
 		done, bad *redis.StringCmd
+		late      *redis.ZSliceCmd
 	}
 	replies := make([]reply, len(names))
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for i, n := range names {
-			replies[i] = reply{p.HGetAll(ctx, s.keys.job(n)), p.Get(ctx, s.keys.done(n)), p.Get(ctx, s.keys.bad(n))}
+			replies[i] = reply{
+				p.HGetAll(ctx, s.keys.job(n)), p.Get(ctx, s.keys.done(n)), p.Get(ctx, s.keys.bad(n)),
+				p.ZRangeByScoreWithScores(ctx, s.keys.wait(n), &redis.ZRangeBy{Min: lateFrom, Max: "+inf", Count: 1}),
+			}
 		}
 		return nil
 	})
@@ -85,6 +92,9 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 		}
 		out[i].Done = indexset.FromBitmap([]byte(r.done.Val()))
 		out[i].Bad = indexset.FromBitmap([]byte(r.bad.Val()))
+		if late := r.late.Val(); len(late) == 1 && out[i].RetryAt == 0 {
+			out[i].RetryAt = int64(late[0].Score)
+		}
 	}
 	return out, nil
 }

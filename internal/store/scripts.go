@@ -67,7 +67,7 @@ var (
 	dueScript     = redis.NewScript(prelude + dueSrc)
 	forgetScript  = redis.NewScript(prelude + forgetSrc)
 	nowScript     = redis.NewScript(prelude + nowSrc)
-	noteScript    = redis.NewScript(noteSrc)
+	noteScript    = redis.NewScript(prelude + noteSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
 )

@@ -1,5 +1,5 @@
--- finish ends plain tasks of one kind that succeeded. Whoever's XACK answers
--- 0 lost the task and changes nothing.
+-- finish ends plain tasks of one kind that succeeded. A task that was ended
+-- before changes nothing.
 -- KEYS[1] ready stream  KEYS[2] waits hash  KEYS[3] events stream
 -- KEYS[4] past hash: finished plain jobs that expire together  KEYS[5] pasts zset of these  KEYS[6] timers
 -- ARGV[1] now  ARGV[2] ttl in ms, 0 keeps nothing  ARGV[3] when the past hash goes  ARGV[4] its name
@@ -9,33 +9,27 @@ local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]
 if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
 
 local head = string.format('%.0f %.0f ', now, now + ttl)
-local out, gone, keep = {}, {}, {}
-for i = 7, #ARGV, step do
-  local n = redis.call('XACK', KEYS[1], 'w', ARGV[i])
-  out[#out + 1] = n
-  if n == 1 then
-    gone[#gone + 1] = ARGV[i]
-    if ttl > 0 then
-      keep[#keep + 1] = ARGV[5] .. '-' .. ARGV[i]
-      keep[#keep + 1] = head .. ARGV[i + 1]
-    end
+local entries = {}
+for i = 7, #ARGV, step do entries[#entries + 1] = ARGV[i] end
+local taken = take(KEYS[1], entries)
+
+local awaited = redis.call('EXISTS', KEYS[2]) == 1
+local out, keep = {}, {}
+for n, entry in ipairs(entries) do
+  out[n] = taken[n] and 1 or 0
+  local name, record = ARGV[5] .. '-' .. entry, step == 2 and ARGV[6 + 2 * n] or ''
+  if taken[n] and ttl > 0 then
+    keep[#keep + 1] = name
+    keep[#keep + 1] = head .. record
+  end
+  if taken[n] and awaited and redis.call('HDEL', KEYS[2], name) == 1 then
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
+      'r', 'CompletionsReached', 'o', record)
   end
 end
-if #gone > 0 then
-  redis.call('XDEL', KEYS[1], unpack(gone))
-  if ttl > 0 then
-    redis.call('HSET', KEYS[4], unpack(keep))
-    redis.call('ZADD', KEYS[5], goes, ARGV[4])
-    redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
-  end
-  if redis.call('EXISTS', KEYS[2]) == 1 then
-    for i = 7, #ARGV, step do
-      local name = ARGV[5] .. '-' .. ARGV[i]
-      if out[(i - 7) / step + 1] == 1 and redis.call('HDEL', KEYS[2], name) == 1 then
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
-          'r', 'CompletionsReached', 'o', step == 2 and ARGV[i + 1] or '')
-      end
-    end
-  end
+if #keep > 0 then
+  redis.call('HSET', KEYS[4], unpack(keep))
+  redis.call('ZADD', KEYS[5], goes, ARGV[4])
+  redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
 end
 return string.format('%.0f ', now) .. table.concat(out)

@@ -5,11 +5,32 @@
 local LIMIT = 500          -- items that one call works on
 local READY = 2147483647   -- scores of `wait` up to here are slots, above due times
 local EVENTS, ORDERS = 10000, 1000
+local LONGEST = 300 * 1024 -- bytes of any one thing that is kept
+
+-- too_long refuses what a client should have refused, before anything is written.
+local function too_long(what, bytes)
+  return redis.error_reply('ERR stint: ' .. what .. ': ' .. bytes .. ' bytes are more than ' .. LONGEST)
+end
 
 local function clock(given)
   if given ~= '' then return tonumber(given) end
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- take ends entries: it answers which of them nobody had ended before. XACK
+-- goes first, for a script that begins with it may write when memory is out.
+-- Whoever ends an entry deletes it in the same step; so only entries that are
+-- still there count, and each of them once.
+local function take(ready, entries)
+  local taken = {}
+  if #entries == 0 then return taken end
+  local all = redis.call('XACK', ready, 'w', unpack(entries)) == #entries
+  for i, entry in ipairs(entries) do
+    taken[i] = all or #redis.call('XRANGE', ready, entry, entry) == 1
+  end
+  redis.call('XDEL', ready, unpack(entries))
+  return taken
 end
 
 local function ring(bell)

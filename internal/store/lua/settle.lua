@@ -1,5 +1,5 @@
--- settle ends tasks of one job, counts their outcomes and looks at the job.
--- Whoever's XACK answers 0 lost the task and changes nothing.
+-- settle ends tasks of one job, counts their outcomes and looks at the job. A
+-- task that was ended before changes nothing.
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
 -- ARGV[5] '' | 'P': the job is plain and gets its record here, from ARGV[6..11]: name, kind, rules, spec, args, entry
@@ -18,21 +18,21 @@ local plain = ARGV[5] == 'P'
 if plain then at = 12 end
 
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
-local results, out, gone = {}, {}, {}
+local results, entries, out, any = {}, {}, {}, false
 while at <= #ARGV do
   local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
-  local n = redis.call('XACK', K.ready, 'w', entry)
-  out[#out + 1] = n
-  if n == 1 then
-    gone[#gone + 1] = entry
-    results[#results + 1] = { verdict = verdict, entry = entry, slot = tonumber(slot), ended = now - tonumber(ago),
-      hits = hits, rest = rest, arg = at + 1 }
-  end
+  entries[#entries + 1] = entry
+  results[#results + 1] = { verdict = verdict, entry = entry, slot = tonumber(slot), ended = now - tonumber(ago),
+    hits = hits, rest = rest, arg = at + 1 }
+  if CARRIES[verdict] > 0 and #ARGV[at + 1] > LONGEST then return too_long('settle', #ARGV[at + 1]) end
   at = at + 1 + CARRIES[verdict]
 end
+local taken = take(K.ready, entries)
+for i = 1, #entries do
+  out[i], any = taken[i] and 1 or 0, any or taken[i]
+end
 local answer = 'OK ' .. table.concat(out)
-if #gone == 0 then return answer end
-redis.call('XDEL', K.ready, unpack(gone))
+if not any then return answer end
 
 if plain and not J then J = adopt(K, 6) end
 if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return answer end
@@ -122,8 +122,10 @@ local function stopped(r)
 end
 
 local ended = {}
-for _, r in ipairs(results) do
-  if J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
+for i, r in ipairs(results) do
+  if not taken[i] then
+    -- ended before
+  elseif J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
     ended[#ended + 1] = r.slot
     J.active = J.active - 1
     count(r)

@@ -15,6 +15,10 @@ if op ~= '' then
   if last[1] == op then return last[2] end
 end
 
+for _, a in ipairs(ARGV) do
+  if #a > LONGEST then return too_long('submit', #a) end
+end
+
 local jobs, at, key, refused = {}, 5 + nkinds, 8 + 2 * nkinds, false
 while at <= #ARGV do
   local kind = tonumber(ARGV[at + 1])
