@@ -44,7 +44,8 @@ const ScheduledAnnotation = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 // many processes keep the schedule. It is Kubernetes's CronJob.
 type CronJob struct {
 	// Name is unique among the cron jobs of its queue: a DNS-1123 subdomain
-	// of at most 52 bytes. Runs are named after it and the minute.
+	// of at most 52 bytes. Runs are named after it and the minute,
+	// or the second of a schedule that fires more often.
 	Name string `json:"name"`
 	// Schedule has five fields, minute to day of week, or is one of @yearly,
 	// @monthly, @weekly, @daily, @hourly and "@every 90m". A time that daylight
@@ -282,7 +283,8 @@ func (q *Queue) ListCron(ctx context.Context) iter.Seq2[*CronJob, error] {
 	}
 }
 
-// SuspendCron and ResumeCron set Suspend.
+// SuspendCron starts no more runs of a cron job until ResumeCron. Runs under
+// way go on.
 func (q *Queue) SuspendCron(ctx context.Context, name string) (*CronJob, error) {
 	return q.changeCron(ctx, name, false, func(c *CronJob) { c.Suspend = true })
 }

@@ -60,8 +60,9 @@ var (
 	// ErrAttemptTimeout: the attempt ran for AttemptTimeout. Its result
 	// counts.
 	ErrAttemptTimeout = errors.New("stint: attempt timed out")
-	// ErrShutdown: the worker is shutting down. Its result counts if it comes
-	// in time; otherwise the task is given back, and nothing is counted.
+	// ErrShutdown: the worker is shutting down. A success counts if it comes
+	// in time, and so does an error with a verb such as FailJob; with any other
+	// error the task is given back, and nothing is counted.
 	ErrShutdown = errors.New("stint: worker is shutting down")
 )
 

@@ -107,13 +107,11 @@ func (s *station) watchLeases(ctx context.Context) {
 	lease := s.w.cfg.Lease
 	for pause(ctx, lease/10) {
 		silent := time.Since(s.began) - time.Duration(s.beatAt.Load())
-		if silent < lease*8/10 {
+		if silent < lease*3/4 {
 			continue
 		}
 		for _, t := range s.held() {
-			if time.Since(t.started) >= lease/2 || silent >= lease {
-				t.stop(ErrLeaseLost)
-			}
+			t.stop(ErrLeaseLost)
 		}
 	}
 }

@@ -41,10 +41,10 @@ func (s *station) perform(t *RawTask) {
 // outcome reads a handler's error, with what it was told meanwhile.
 func (s *station) outcome(ctx context.Context, err error) outcome {
 	cause := context.Cause(ctx)
-	if err != nil && errors.Is(cause, ErrShutdown) {
+	o := outcomeOf(err)
+	if o.verb == verbFail && errors.Is(cause, ErrShutdown) {
 		return outcome{verb: verbSnooze}
 	}
-	o := outcomeOf(err)
 	if errors.Is(cause, ErrEvicted) {
 		o.disrupted = true
 	}

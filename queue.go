@@ -164,6 +164,9 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	if err := validateCreate(spec, s.Kind, len(s.Args)); err != nil {
 		return nil, store.Submission{}, err
 	}
+	for _, w := range Warnings(spec) {
+		q.log.Warn(w, "job", spec.Name)
+	}
 	job := &Job{Queue: q.name, Kind: s.Kind, Generation: 1, Spec: spec, Args: s.Args}
 	sub := store.Submission{Kind: s.Kind, Args: s.Args, Plain: isPlain(&spec)}
 	if sub.Plain {

@@ -262,7 +262,9 @@ func (s *station) drain(base context.Context) {
 			}
 		}
 	}
-	s.settler.flush(base)
+	flush, cancel := context.WithTimeout(base, waitAtMost)
+	defer cancel()
+	s.settler.flush(flush)
 	if err := s.leave(base); err != nil {
 		s.log.Warn("leaving failed: the janitor will see to it", "error", err)
 	}

