@@ -1,34 +1,46 @@
 # stint: `make help` lists what there is.
-GOLANGCI = go tool -modfile=tools/go.mod golangci-lint
+LINT     = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 MODULES  = $(dir $(shell find . -name go.mod -not -path './tools/*' -not -path '*/testdata/*'))
-TRACES  ?= $(CURDIR)/internal/conformance/testdata/traces
+TRACES  ?= internal/conformance/testdata/traces
 FUZZTIME ?= 30s
 
-.PHONY: help test check lint race fuzz conformance redis tidy
+# Tests fail, and are not skipped, when there is no server for them.
+export STINT_REQUIRE_REDIS = 1
+
+.PHONY: help test check lint fmt race cover fuzz conformance redis tidy
+
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 test: redis ## all tests of all modules, on miniredis and a real Redis
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && STINT_REQUIRE_REDIS=1 go test -timeout 8m ./...); done
+	@set -e; for m in $(MODULES); do echo "== go test, module $$m"; (cd $$m && go test -timeout 8m ./...); done
 
-check: lint test ## what CI runs: linters, then make test
+check: ## what CI runs: lint, test, conformance
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory conformance
 
-lint: ## vet, formatting, linters, tidy modules
-	go vet ./...
-	$(GOLANGCI) run ./...
-	@set -e; for m in $(MODULES); do (cd $$m && go mod tidy -diff); done
+lint: ## vet, formatting and linters of all modules, and whether their go.mod are tidy
+	@set -e; for m in $(MODULES); do echo "== lint, module $$m"; (cd $$m && go vet ./... && $(LINT) run ./... && go mod tidy -diff); done
 
-race: redis ## the tests under the race detector
-	STINT_REQUIRE_REDIS=1 go test -race -timeout 15m ./...
+fmt: ## format all modules
+	@set -e; for m in $(MODULES); do (cd $$m && $(LINT) fmt ./...); done
 
-fuzz: ## each fuzz test for FUZZTIME
+race: redis ## the tests of the library under the race detector
+	go test -race -timeout 15m ./...
+
+cover: redis ## how much of the library its tests run, by function, and coverage.out
+	go test -timeout 10m -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out
+
+fuzz: ## each fuzz test for FUZZTIME (30s)
 	@script/fuzz $(FUZZTIME)
 
-conformance: redis ## replay recorded Kubernetes behaviour: TRACES=dir
-	@STINT_REQUIRE_REDIS=1 go test -count=1 -timeout 10m -run '^TestConformance$$' . -args -traces=$(TRACES)
+conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings
+	@script/conformance $(abspath $(TRACES))
 
-redis: ## find or install a redis-server
+redis: ## find or install a redis-server, which the tests start
 	@script/redis
 
 tidy: ## tidy all modules
-	@set -e; for m in $(MODULES); do (cd $$m && go mod tidy); done
+	@set -e; for m in $(MODULES) tools; do (cd $$m && go mod tidy); done

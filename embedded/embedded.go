@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 
 // Redis starts a Redis in this process that listens nowhere, and connects to
 // it. Keys expire by the clock, as they do in a real one. The func closes both,
-// and may be called once.
+// from any goroutine; calling it again does nothing.
 func Redis() (redis.UniversalClient, func()) {
 	m := newServer()
 	rdb := redis.NewClient(&redis.Options{
@@ -60,6 +61,10 @@ func FromEnv() (redis.UniversalClient, func(), error) {
 		return rdb, stop, nil
 	}
 	rdb, err := connect(address)
+	var bad *url.Error
+	if errors.As(err, &bad) { // it quotes the URL, and so its password
+		err = bad.Err
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
 	}

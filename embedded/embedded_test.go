@@ -32,7 +32,7 @@ func TestServersAreApart(t *testing.T) {
 	require.ErrorIs(t, two.Get(t.Context(), "k").Err(), redis.Nil)
 }
 
-func TestListenIsReachedByURL(t *testing.T) { //nolint:paralleltest // it sets a variable
+func TestListenIsReachedByURL(t *testing.T) {
 	address, stop, err := embedded.Listen()
 	require.NoError(t, err)
 	defer stop()
@@ -69,4 +69,22 @@ func TestFromEnvRefuses(t *testing.T) { //nolint:paralleltest // it sets a varia
 		_, _, err := embedded.FromEnv()
 		require.ErrorContains(t, err, "REDIS_URL", address)
 	}
+}
+
+func TestFromEnvKeepsThePassword(t *testing.T) { //nolint:paralleltest // it sets a variable
+	for _, address := range []string{"redis://u:secret@127.0.0.1:port", "redis+cluster://u:secret@127.0.0.1:port"} {
+		t.Setenv("REDIS_URL", address)
+		_, _, err := embedded.FromEnv()
+		require.ErrorContains(t, err, "REDIS_URL")
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestClosingAgainDoesNothing(t *testing.T) {
+	t.Parallel()
+	rdb, stop := embedded.Redis()
+	require.NoError(t, rdb.Ping(t.Context()).Err())
+	stop()
+	stop()
+	require.Error(t, rdb.Ping(t.Context()).Err())
 }

@@ -1,7 +1,6 @@
 package redistest
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
@@ -69,7 +68,7 @@ func TestServerThatEndsIsReportedWithItsLog(t *testing.T) {
 	require.ErrorContains(t, err, "no-such-setting")
 	_, err = run("/no/such/server", nil)
 	require.Error(t, err)
-	require.False(t, errors.Is(err, errEnded))
+	require.NotErrorIs(t, err, errEnded)
 }
 
 func TestServerLogKeepsTheEnd(t *testing.T) {
