@@ -133,7 +133,7 @@ var outcomeNames = map[rules.Verdict]string{
 // resultOf gives an outcome the form of the store.
 func resultOf(t *store.Task, spec *JobSpec, o outcome, worker string) store.Result {
 	verdict, rule := judge(spec, o)
-	r := store.Result{Task: t, Verdict: verdict, Delay: -1, Spec: spec.rules}
+	r := store.Result{Task: t, Verdict: verdict, Delay: -1}
 	if o.delay >= 0 {
 		r.Delay = o.delay
 	}
@@ -143,6 +143,7 @@ func resultOf(t *store.Task, spec *JobSpec, o outcome, worker string) store.Resu
 		}
 		return r
 	}
+	r.Spec = spec.rules
 	if verdict == rules.Released {
 		return r
 	}

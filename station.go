@@ -318,6 +318,7 @@ type workCache struct {
 	queue   *Queue
 	entries map[string]*cachedWork // by UID; used by the claiming goroutine alone
 	plain   *JobSpec               // of a plain job with no spec of its own
+	specs   map[string]*JobSpec    // of plain jobs, by their text: many are alike
 }
 
 type cachedWork struct {
@@ -332,7 +333,7 @@ const cacheFor = 5 * time.Second
 
 func newWorkCache(q *Queue) workCache {
 	plain := JobSpec{}.withDefaults(DefaultTTL)
-	return workCache{queue: q, entries: map[string]*cachedWork{}, plain: &plain}
+	return workCache{queue: q, entries: map[string]*cachedWork{}, plain: &plain, specs: map[string]*JobSpec{}}
 }
 
 // fill reads what is missing for the tasks, in one round trip, and answers
@@ -379,10 +380,19 @@ func (c *workCache) decode(data []byte) (*JobSpec, error) {
 	if len(data) == 0 {
 		return c.plain, nil
 	}
+	if known := c.specs[string(data)]; known != nil {
+		return known, nil
+	}
 	var spec JobSpec
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, err
 	}
 	spec = spec.withDefaults(DefaultTTL)
+	if len(c.specs) > 100 {
+		clear(c.specs)
+	}
+	if len(data) < 1<<10 {
+		c.specs[string(data)] = &spec
+	}
 	return &spec, nil
 }

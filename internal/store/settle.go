@@ -88,16 +88,16 @@ func pick(results []Result, idx []int) []Result {
 // the others by job.
 func group(results []Result) [][]int {
 	type key struct {
-		job string
-		ttl time.Duration
+		job, uid string
+		ttl      time.Duration
 	}
 	at := make(map[key]int, 4)
 	var groups [][]int
 	for i := range results {
 		r := &results[i]
-		k := key{job: r.Task.Job + " " + r.Task.UID}
+		k := key{job: r.Task.Job, uid: r.Task.UID}
 		if r.finishes() {
-			k = key{r.Task.Kind, r.TTL}
+			k = key{job: r.Task.Kind, ttl: r.TTL}
 		}
 		n, ok := at[k]
 		if !ok || len(groups[n]) == Limit {
