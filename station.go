@@ -28,6 +28,7 @@ type station struct {
 	store *store.Store
 	id    string // of this station, in Redis; never used again
 	kinds []string
+	turns [][]string // kinds, beginning with each in turn: so none starves another
 	log   *slog.Logger
 	began time.Time
 
@@ -54,6 +55,9 @@ func newStation(w *Worker, q *Queue) *station {
 	s := &station{
 		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
 		tasks: map[*RawTask]struct{}{}, cache: newWorkCache(q),
+	}
+	for i := range kinds {
+		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
 	}
 	s.log = w.log.With("queue", q.name, "worker", s.id)
 	s.settler = settler{station: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
@@ -127,8 +131,9 @@ func (s *station) claim(ctx, base context.Context) {
 // claimSurely repeats one claim until Redis has answered it, since an answer
 // that was lost may have handed over tasks.
 func (s *station) claimSurely(ctx, base context.Context, n int) []store.Task {
+	op := s.beat.Add(1)
 	c := store.Claim{
-		Worker: s.id, Op: strconv.FormatInt(s.beat.Add(1), 10), Kinds: s.kinds, Max: n, Lease: s.w.cfg.Lease,
+		Worker: s.id, Op: strconv.FormatInt(op, 10), Kinds: s.turns[op%int64(len(s.turns))], Max: n, Lease: s.w.cfg.Lease,
 	}
 	retry := newRetry()
 	for {

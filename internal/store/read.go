@@ -102,7 +102,7 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 // readRecord reads the hash of a job, which others may have written.
 func readRecord(h map[string]string) (*Record, error) {
 	f := strings.Split(h["state"], "|")
-	const numbers = 18 // STATE of job.lua
+	const numbers = 19 // STATE of job.lua
 	if len(f) < numbers {
 		return nil, fmt.Errorf("state %.60q: want %d numbers", h["state"], numbers)
 	}

@@ -21,6 +21,5 @@ end
 if #redis.call('XRANGE', K.ready, entry, entry) == 0 then return 'FENCED' end
 if ARGV[2] ~= '' and #redis.call('XPENDING', K.ready, 'w', entry, entry, 1, ARGV[2]) == 0 then return 'FENCED' end
 local J = adopt(K, 3)
-arm(K, J, 0)
 save(K, J)
 return 'OK'

@@ -5,6 +5,7 @@
 local LIMIT = 500          -- items that one call works on
 local READY = 2147483647   -- scores of `wait` up to here are slots, above due times
 local EVENTS, ORDERS = 10000, 1000
+local LOOK = 10000         -- ms after which timers are looked at in any case
 local LONGEST = 300 * 1024 -- bytes of any one thing that is kept
 
 -- too_long refuses what a client should have refused, before anything is written.
@@ -33,7 +34,12 @@ local function take(ready, entries)
   return taken
 end
 
+-- ring wakes one idle worker. Once in a call is enough: who is woken and
+-- finds more than it can take wakes the next.
+local rung = {}
 local function ring(bell)
+  if rung[bell] then return end
+  rung[bell] = true
   if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
 end
 
@@ -55,16 +61,27 @@ local RULES = {
 }
 local STATE = {
   'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad',
-  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk',
+  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk', 'waiting',
 }
 
+-- fields reads as many numbers as there are names, parted by '|'.
 local function fields(text, names)
-  local t, n = {}, 0
-  for word in string.gmatch(text, '[^|]+') do
-    n = n + 1
-    if names[n] then t[names[n]] = tonumber(word) end
+  local words = { string.match(text, '^' .. string.rep('(%-?%d+)|', #names - 1) .. '(%-?%d+)') }
+  local t = {}
+  for i, name in ipairs(names) do t[name] = tonumber(words[i]) end
+  return t, #words == #names
+end
+
+-- policy reads the rules of a success policy and what counts for each.
+local function policy(text, counts)
+  local rules, hits, i = {}, {}, 0
+  if not text or text == '' then return rules, hits end
+  for kind, need in string.gmatch(text, '(%a)(%d+)') do
+    rules[#rules + 1] = { kind = kind, need = tonumber(need) }
+    hits[#hits + 1] = 0
   end
-  return t, n >= #names
+  for n in string.gmatch(counts or '', '%d+') do i = i + 1; hits[i] = tonumber(n) end
+  return rules, hits
 end
 
 -- load reads a job's record: nil when there is none, or it is another's.
@@ -76,20 +93,16 @@ local function load(K, uid)
   if not (ok1 and ok2) then return nil end
   s.uid, s.rules, s.phase, s.reason = r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner = r[6], r[7], r[8] or ''
-  s.success, s.hits = {}, {}
-  for kind, need in string.gmatch(r[10] or '', '(%a)(%d+)') do
-    s.success[#s.success + 1] = { kind = kind, need = tonumber(need) }
-    s.hits[#s.hits + 1] = 0
-  end
-  local i = 0
-  for n in string.gmatch(r[9] or '', '%d+') do i = i + 1; s.hits[i] = tonumber(n) end
+  s.success, s.hits = policy(r[10], r[9])
   return s
 end
 
 local function save(K, J)
   local out = {}
   for i, f in ipairs(STATE) do out[i] = string.format('%.0f', J[f] or 0) end
-  local set = { 'state', table.concat(out, '|') }
+  local set = J.record or {}
+  set[#set + 1] = 'state'
+  set[#set + 1] = table.concat(out, '|')
   local function put(f, v) set[#set + 1] = f; set[#set + 1] = v end
   if J.fated then put('phase', J.phase); put('reason', J.reason) end
   if J.message then put('message', J.message) end
@@ -101,9 +114,9 @@ local function emit(K, J, what, ...)
   redis.call('XADD', K.events, 'MAXLEN', '~', EVENTS, '*', 'e', what, 'j', J.name, 'u', J.uid, 'k', J.kind, 'r', J.reason, ...)
 end
 
--- arm sets the job's one timer; whoever waits for timers hears of it when
--- it is now the first.
-local function arm(K, J, due)
+-- arm sets the job's one timer; whoever waits for timers hears of it when it
+-- is now the first, and due before they look again anyway.
+local function arm(K, J, due, now)
   if J.armed == due then return end
   J.armed = due
   if due == 0 then
@@ -111,7 +124,7 @@ local function arm(K, J, due)
     return
   end
   redis.call('ZADD', K.timers, due, J.name)
-  if redis.call('ZRANGE', K.timers, 0, 0)[1] == J.name then
+  if due - now < LOOK and redis.call('ZRANGE', K.timers, 0, 0)[1] == J.name then
     redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
   end
 end
@@ -146,6 +159,7 @@ local function again(K, J, slot, u, due, counted)
   local score = slot
   if due > READY and not in_place(J) then score = due end
   redis.call('ZADD', K.wait, score, slot)
+  J.waiting = 1
   if u[1] > 0 or due > 0 then
     local held = counted and in_place(J) and 1 or 0
     J.held = (J.held or 0) + held
@@ -246,6 +260,7 @@ end
 -- waiting lists up to n slots that may start again now, lowest first, and how
 -- many of the n places they take.
 local function waiting(K, J, now, n)
+  if J.waiting ~= 1 then return {}, 0 end
   if in_place(J) then
     local slots = redis.call('ZRANGE', K.wait, 0, n - 1)
     local due = {}
@@ -263,6 +278,7 @@ local function waiting(K, J, now, n)
   for _, s in ipairs(late) do redis.call('ZADD', K.wait, s, s) end
   if #late == LIMIT then J.more = true end
   local slots = redis.call('ZRANGEBYSCORE', K.wait, 0, READY, 'LIMIT', 0, n)
+  if #slots == 0 and redis.call('EXISTS', K.wait) == 0 then J.waiting = 0 end
   return slots, #slots
 end
 
@@ -424,7 +440,7 @@ local function due(K, J, now)
     if r.deadline >= 0 and J.startedAt > 0 then by(J.startedAt + r.deadline) end
     if r.jobScope == 1 and r.perIndex < 0 then by(J.retryAt) end
     by(J.soonest)
-    if not in_place(J) then
+    if J.waiting == 1 and not in_place(J) then
       by(tonumber(redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]))
     end
   end
@@ -461,23 +477,24 @@ local function sync(K, J, now, fate)
     end
   end
   if J.erased then return end
-  arm(K, J, due(K, J, now))
+  arm(K, J, due(K, J, now), now)
   save(K, J)
 end
 
--- create writes the record of a new job.
+-- create makes the record of a new job, which save writes.
 local function create(K, now, j)
-  redis.call('HSET', K.job, 'name', j.name, 'uid', j.uid, 'kind', j.kind, 'rules', j.rules, 'success', j.success or '',
-    'spec', j.spec, 'args', j.args, 'owner', j.owner or '', 'sum', j.sum or '', 'created', now, 'gen', 1,
-    'state', string.rep('0|', #STATE))
-  redis.call('ZADD', K.jobs, now, j.name)
-  local J = load(K, '')
+  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', phase = '', reason = '', rules = fields(j.rules, RULES) }
+  for _, f in ipairs(STATE) do J[f] = 0 end
+  J.success, J.hits = policy(j.success)
   if J.rules.startAt < 0 then -- a delay
     J.rules.startAt = now - J.rules.startAt
     local out = {}
     for i, f in ipairs(RULES) do out[i] = string.format('%.0f', J.rules[f]) end
-    redis.call('HSET', K.job, 'rules', table.concat(out, '|'))
+    j.rules = table.concat(out, '|')
   end
+  J.record = { 'name', j.name, 'uid', j.uid, 'kind', j.kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
+    'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }
+  redis.call('ZADD', K.jobs, now, j.name)
   return J
 end
 
@@ -518,7 +535,7 @@ local function purge(K, J, now)
     emit(K, J, 'Deleted')
     return erase(K, J)
   end
-  arm(K, J, now)
+  arm(K, J, now, now)
   save(K, J)
 end
 
