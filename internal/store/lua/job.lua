@@ -64,12 +64,18 @@ local STATE = {
   'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk', 'waiting',
 }
 
--- fields reads as many numbers as there are names, parted by '|'.
-local function fields(text, names)
-  local words = { string.match(text, '^' .. string.rep('(%-?%d+)|', #names - 1) .. '(%-?%d+)') }
-  local t = {}
-  for i, name in ipairs(names) do t[name] = tonumber(words[i]) end
-  return t, #words == #names
+-- How the numbers of both are written: parted by '|'. Spelled out, since a
+-- pattern made in each call would cost more than the match.
+local RULES_TEXT = '^(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)'
+local STATE_TEXT = '^(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)'
+
+-- fields reads numbers into a table by their names; nil where the text is
+-- none of ours. It answers the words too.
+local function fields(text, pattern, names, into)
+  local words = { string.match(text, pattern) }
+  if #words ~= #names then return nil end
+  for i = 1, #names do into[names[i]] = words[i] + 0 end
+  return into, words
 end
 
 -- policy reads the rules of a success policy and what counts for each.
@@ -88,18 +94,21 @@ end
 local function load(K, uid)
   local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success')
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
-  local rules, ok1 = fields(r[2] or '', RULES)
-  local s, ok2 = fields(r[3] or '', STATE)
-  if not (ok1 and ok2) then return nil end
-  s.uid, s.rules, s.phase, s.reason = r[1], rules, r[4] or '', r[5] or ''
+  local rules = fields(r[2] or '', RULES_TEXT, RULES, {})
+  local s, words = fields(r[3] or '', STATE_TEXT, STATE, {})
+  if not (rules and s) then return nil end
+  s.words, s.uid, s.rules, s.phase, s.reason = words, r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner = r[6], r[7], r[8] or ''
   s.success, s.hits = policy(r[10], r[9])
   return s
 end
 
 local function save(K, J)
-  local out = {}
-  for i, f in ipairs(STATE) do out[i] = string.format('%.0f', J[f] or 0) end
+  local out, words = {}, J.words or {}
+  for i = 1, #STATE do
+    local v, was = J[STATE[i]], words[i]
+    out[i] = was and was + 0 == v and was or string.format('%.0f', v)
+  end
   local set = J.record or {}
   set[#set + 1] = 'state'
   set[#set + 1] = table.concat(out, '|')
@@ -483,7 +492,7 @@ end
 
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
-  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', phase = '', reason = '', rules = fields(j.rules, RULES) }
+  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
   for _, f in ipairs(STATE) do J[f] = 0 end
   J.success, J.hits = policy(j.success)
   if J.rules.startAt < 0 then -- a delay

@@ -12,7 +12,7 @@ if gen ~= ARGV[3] then return 'CONFLICT' end
 
 redis.call('HSET', K.job, 'gen', tonumber(gen) + 1, 'rules', ARGV[4], 'success', ARGV[5], 'spec', ARGV[6])
 local before = J.rules.completions
-J.rules = fields(ARGV[4], RULES)
+J.rules = fields(ARGV[4], RULES_TEXT, RULES, {})
 if J.phase == '' and J.rules.completions >= 0 and J.rules.completions < before then cut(K, J) end
 J.armed = -1
 sync(K, J, now)
