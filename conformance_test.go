@@ -68,18 +68,20 @@ func timetable(expr, zone string) (func(time.Time) time.Time, error) {
 
 // tracedJob is one job in the engine, with a worker that does as it is told.
 type tracedJob struct {
-	mini  *miniredis.Miniredis
-	rdb   redis.UniversalClient
-	queue *Queue
-	name  string
-	raw   map[string]any // the spec, as Kubernetes has it
-	spec  JobSpec
-	now   int64
-	tasks map[string]*tracedTask
-	ends  []store.Result
-	ended []int64
-	todo  []func() error // what the next look sees first, in order
-	after []func() error // and what it sees after the ends
+	mini    *miniredis.Miniredis
+	rdb     redis.UniversalClient
+	queue   *Queue
+	name    string
+	raw     map[string]any // the spec, as Kubernetes has it
+	spec    JobSpec
+	now     int64
+	tasks   map[string]*tracedTask
+	ends    []store.Result
+	ended   []int64
+	shadow  *shadow
+	deleted bool
+	todo    []func() error // what the next look sees first, in order
+	after   []func() error // and what it sees after the ends
 }
 
 type tracedTask struct {
@@ -117,6 +119,7 @@ func (j *tracedJob) Create(spec json.RawMessage) ([]conformance.Rejection, error
 	j.spec = s
 	j.todo = append(j.todo, func() error {
 		_, err := j.queue.SubmitRaw(context.Background(), Submission{Kind: "trace", Args: []byte("{}"), Spec: s})
+		j.shadow = newShadow(s.rules(), j.ms())
 		return err
 	})
 	return nil, nil
@@ -168,11 +171,13 @@ func (j *tracedJob) update() error {
 	if err != nil {
 		return err
 	}
+	j.shadow.job.Spec = j.spec.rules()
+	j.shadow.sync(j.ms())
 	return j.queue.store.Update(ctx, store.JobKey{Name: j.name, Kind: "trace"}, r.UID, r.Generation, data, j.spec.rules())
 }
 
 func (j *tracedJob) Delete(bool) error {
-	j.after = append(j.after, func() error { return j.queue.Delete(context.Background(), j.name) })
+	j.after = append(j.after, func() error { j.deleted = true; return j.queue.Delete(context.Background(), j.name) })
 	return nil
 }
 
@@ -185,6 +190,7 @@ func (j *tracedJob) Start(id string) error {
 		return err
 	}
 	j.tasks[id].started = true
+	j.shadow.job.Claim(j.shadow.ids[id], j.ms())
 	return j.rdb.Do(ctx, "XCLAIM", stream, "w", tracedWorker, 0, id, "FORCE", "JUSTID").Err()
 }
 
@@ -221,6 +227,7 @@ func (j *tracedJob) Disrupt(id string, disruptionTarget bool) error {
 			return err
 		}
 	}
+	j.shadow.job.Evict(j.shadow.ids[id], j.ms())
 	return j.queue.store.Evict(context.Background(), store.JobKey{Name: j.name, Kind: "trace"}, t.slot, t.entry)
 }
 
@@ -240,6 +247,7 @@ func (j *tracedJob) Sync() error {
 		j.ends[i].Ago = time.Duration(j.now-j.ended[i]) * time.Second
 	}
 	if len(j.ends) > 0 {
+		j.shadow.settle(j.ends, j.endedAt(), j.ms())
 		for _, o := range j.queue.store.Settle(ctx, j.ends, store.Guard{}, 0) {
 			if o.Err != nil {
 				return o.Err
@@ -252,8 +260,12 @@ func (j *tracedJob) Sync() error {
 	}
 	for range 100 {
 		due, err := j.queue.store.Due(ctx, 0)
-		if err != nil || len(due.Jobs) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(due.Jobs) == 0 {
+			j.shadow.sync(j.ms())
+			return j.same()
 		}
 		if err := j.queue.store.AdvanceNamed(ctx, due.Jobs); err != nil {
 			return err

@@ -29,7 +29,9 @@ func (work) Kind() string { return "work" }
 const within = 30 * time.Second
 
 // quick is a backoff for tests.
-func quick() *stint.Backoff { return &stint.Backoff{Initial: time.Millisecond, Max: 5 * time.Millisecond} }
+func quick() *stint.Backoff {
+	return &stint.Backoff{Initial: time.Millisecond, Max: 5 * time.Millisecond}
+}
 
 func testCtx(t *testing.T) context.Context {
 	t.Helper()
@@ -295,7 +297,10 @@ func TestP10CallsMayBeRepeated(t *testing.T) {
 		return err
 	})
 	twice("suspend", func() error { _, err := q.Suspend(ctx, "named"); return err })
-	twice("cron", func() error { _, err := q.ApplyCron(ctx, stint.CronJob{Name: "c", Schedule: "@daily", Args: work{}}); return err })
+	twice("cron", func() error {
+		_, err := q.ApplyCron(ctx, stint.CronJob{Name: "c", Schedule: "@daily", Args: work{}})
+		return err
+	})
 	require.GreaterOrEqual(t, p.Lost(), 23)
 
 	n := 0

@@ -15,6 +15,7 @@ func (j *Job) sync(now int64, fate string) {
 	}
 	j.resume(now)
 	if j.Phase == Open {
+		j.cut()
 		j.decide(now, fate)
 	}
 	if j.Phase == Open {
@@ -113,7 +114,7 @@ func (j *Job) manage(now int64) {
 		j.stopAll(StopSuspended)
 		return
 	}
-	j.shrink()
+	j.stopBeyond()
 	want := j.want()
 	j.stopSurplus(len(j.Active) - want)
 	missing := want - len(j.Active)
@@ -184,8 +185,8 @@ func (j *Job) start(slot int, now int64) {
 	j.Active[slot] = &Attempt{ID: j.lastID, Slot: slot, Unit: u, CreatedAt: now}
 }
 
-// shrink forgets what lies beyond the completions of an elastic job.
-func (j *Job) shrink() {
+// cut forgets what lies beyond the completions of an elastic job.
+func (j *Job) cut() {
 	n := j.Spec.Completions
 	if n == Unset {
 		return
@@ -194,14 +195,14 @@ func (j *Job) shrink() {
 	j.Done.Truncate(n)
 	j.Bad.Truncate(n)
 	j.Succeeded = min(j.Succeeded, j.Done.Len())
-	for slot, a := range j.Active {
-		if slot >= n {
-			j.stop(a, StopScaledDown)
-		}
-	}
-	for slot := range j.Waiting {
-		if slot >= n {
-			delete(j.Waiting, slot)
+	maps.DeleteFunc(j.Waiting, func(slot int, _ Unit) bool { return slot >= n })
+}
+
+// stopBeyond stops the attempts at slots that an elastic job has no more.
+func (j *Job) stopBeyond() {
+	for _, slot := range slices.Sorted(maps.Keys(j.Active)) {
+		if j.Spec.Completions != Unset && slot >= j.Spec.Completions {
+			j.stop(j.Active[slot], StopScaledDown)
 		}
 	}
 }

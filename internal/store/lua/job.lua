@@ -214,6 +214,7 @@ local function stop(K, J, tasks, cause)
     redis.call('HDEL', K.tasks, slot)
     J.active = J.active - 1
     if KILLED[cause] then J.failed = J.failed + 1 end
+    u[2], u[3] = 0, 0 -- as in Kubernetes, where they are kept with the pod
     if held then
       redis.call('HSET', K.ends, entry, slot .. ' ' .. unit_text(u) .. ' ' .. cause)
       J.ending, told = J.ending + 1, true
@@ -221,7 +222,6 @@ local function stop(K, J, tasks, cause)
       redis.call('XDEL', K.ready, entry)
       u[1] = u[1] - 1
     end
-    u[2], u[3] = 0, 0 -- as in Kubernetes, where they are kept with the pod
     if J.phase == '' and not (held and J.rules.replaceFailed == 1) then again(K, J, slot, u, 0) end
   end
   if told then order(K, J) end
