@@ -227,3 +227,32 @@ func TestF63Cluster(t *testing.T) {
 		require.NoError(t, q.DeleteCron(ctx, "c"))
 	}
 }
+
+// F42: a Sentinel promotes the replica; workers go on by themselves.
+func TestF42SentinelFailover(t *testing.T) {
+	t.Parallel()
+	rdb, primary := redistest.Sentinel(t)
+	ctx := testCtx(t)
+	q := stint.NewQueue("faults", rdb)
+	var n atomic.Int64
+	half, release := make(chan struct{}), make(chan struct{})
+	handle(t, q, stint.WorkerConfig{Lease: 2 * time.Second}, func(context.Context, *stint.Task[work]) error {
+		if n.Add(1) == 50 {
+			close(half)
+		}
+		if n.Load() >= 50 {
+			<-release
+		}
+		return nil
+	})
+	_, err := q.Submit(ctx, work{}, stint.JobSpec{Name: "big", CompletionMode: stint.Indexed, Completions: new(200), Parallelism: new(10)})
+	require.NoError(t, err)
+	<-half
+	require.NoError(t, rdb.Do(ctx, "WAIT", 1, 1000).Err()) // what is asked here is not what replication may lose
+	primary.Kill()
+	close(release)
+	require.Eventually(t, func() bool {
+		j, err := q.Get(ctx, "big")
+		return err == nil && j.Finished() && j.Status.Succeeded == 200
+	}, within, 50*time.Millisecond)
+}
