@@ -90,9 +90,9 @@ func TestFailuresKeepTheirStacks(t *testing.T) {
 			all[e.Attempt] = e
 		}
 		require.Contains(t, all[1].Message, "deliberate")
-		require.Contains(t, all[1].Stack, "queue_test.go")
+		require.Contains(t, all[1].Stack, "handler_test.go")
 		require.Contains(t, all[2].Message, "Goexit")
-		require.Contains(t, all[2].Stack, "queue_test.go")
+		require.Contains(t, all[2].Stack, "handler_test.go")
 		require.Equal(t, 7, all[3].Code)
 	})
 }

@@ -14,6 +14,7 @@ type keeper struct {
 	log     *slog.Logger
 	timers  bool             // or only orders are heard of
 	onOrder func(job string) // tasks of a job were told to stop
+	ready   chan struct{}    // closed when no order is missed any more
 	next    chan time.Time   // when the first timer is due, by this process's clock
 	offset  struct {
 		mu    sync.Mutex
@@ -27,7 +28,7 @@ type keeper struct {
 const timerHold = 10 * time.Second
 
 func newKeeper(q *Queue, log *slog.Logger, timers bool) *keeper {
-	return &keeper{queue: q, log: log, timers: timers, onOrder: func(string) {}, next: make(chan time.Time, 16)}
+	return &keeper{queue: q, log: log, timers: timers, onOrder: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -48,6 +49,9 @@ func (k *keeper) listen(ctx context.Context) {
 			k.log.Debug("listening failed", "error", err)
 			pause(ctx, time.Second)
 			continue
+		}
+		if last == "" {
+			close(k.ready)
 		}
 		last = at
 		seen := map[string]bool{}

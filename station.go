@@ -84,6 +84,11 @@ func (s *station) run(ctx context.Context) {
 	claimed := make(chan struct{})
 	go func() {
 		defer close(claimed)
+		select { // tasks whose orders might be missed are not taken
+		case <-keeper.ready:
+		case <-ctx.Done():
+			return
+		}
 		if len(s.kinds) > 0 {
 			s.claim(ctx, base)
 		}
