@@ -52,13 +52,14 @@ func (k *keeper) listen(ctx context.Context) {
 		}
 		if last == "" {
 			close(k.ready)
+			k.look(ctx, time.Now()) // what was told of before is not heard any more
 		}
 		last = at
 		seen := map[string]bool{}
 		for _, o := range orders {
 			switch {
-			case o.Job == "" && k.timers && o.At > 0:
-				k.sooner(ctx, o.At)
+			case o.Job == "" && o.At > 0:
+				k.look(ctx, k.local(o.At))
 			case o.Job != "" && !seen[o.Job]:
 				seen[o.Job] = true
 				k.onOrder(o.Job)
@@ -67,10 +68,13 @@ func (k *keeper) listen(ctx context.Context) {
 	}
 }
 
-// sooner tells serve of a timer.
-func (k *keeper) sooner(ctx context.Context, ms int64) {
+// look has serve look at the timers at a time, if it would not do so before.
+func (k *keeper) look(ctx context.Context, at time.Time) {
+	if !k.timers {
+		return
+	}
 	select {
-	case k.next <- k.local(ms):
+	case k.next <- at:
 	case <-ctx.Done():
 	}
 }
