@@ -162,20 +162,11 @@ type ListOptions struct {
 	Kind   string
 	Phase  Phase
 	Labels map[string]string // that a job must have, all of them
+	// Selector is a label selector as Kubernetes reads it, at most 100
+	// requirements, such as "env in (test,dev),tier!=web,!old"; "" takes all.
+	Selector string
 	// Continue goes on after the job whose token it is; see ListPage.
 	Continue string
-}
-
-func (o *ListOptions) match(j *Job) bool {
-	if o.Kind != "" && j.Kind != o.Kind || o.Phase != "" && j.Phase() != o.Phase {
-		return false
-	}
-	for k, v := range o.Labels {
-		if got, ok := j.Spec.Labels[k]; !ok || got != v {
-			return false
-		}
-	}
-	return true
 }
 
 // List goes over the jobs of a queue: first those with a record, oldest
@@ -207,10 +198,15 @@ func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] 
 const pageSize = 200
 
 // ListPage reads one page, which may be empty though there are more, and the
-// token for the next one; "" at the end. A bad token is an [*InvalidError].
+// token for the next one; "" at the end. A bad token or selector is an
+// [*InvalidError].
 func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next string, err error) {
 	if q.err != nil {
 		return nil, "", q.err
+	}
+	match, err := o.matcher()
+	if err != nil {
+		return nil, "", err
 	}
 	section, token, _ := strings.Cut(o.Continue, ":")
 	var records []*store.Record
@@ -238,7 +234,7 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 		if err != nil {
 			return nil, "", err
 		}
-		if o.match(j) {
+		if match(j) {
 			jobs = append(jobs, j)
 		}
 	}

@@ -25,6 +25,9 @@ func (q *Queue) Delete(ctx context.Context, name string) error {
 	key := store.JobKey{Name: r.Name, Kind: r.Kind}
 	for {
 		more, err := q.store.Delete(ctx, key, r.UID)
+		if errors.Is(err, store.ErrGone) {
+			return nil // by a call whose reply was lost, or by somebody else
+		}
 		if err != nil {
 			return q.steered(name, err)
 		}
