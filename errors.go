@@ -55,7 +55,9 @@ var (
 	// ErrEvicted: someone asked for this attempt to stop. With replacement
 	// policy Failed its result counts.
 	ErrEvicted = errors.New("stint: attempt was evicted")
-	// ErrLeaseLost: the lease could not be renewed, or was ended by others.
+	// ErrLeaseLost: the lease could not be renewed, or was ended by others. If
+	// nobody has ended it, as when Redis itself stood still, what counts is as
+	// with ErrShutdown.
 	ErrLeaseLost = errors.New("stint: lease was lost")
 	// ErrAttemptTimeout: the attempt ran for AttemptTimeout. Its result
 	// counts.

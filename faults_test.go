@@ -29,17 +29,22 @@ func TestMain(m *testing.M) {
 }
 
 // runWorkerProcess works until it is killed. It tells on standard output of
-// each task that it begins; a task with N 13 kills its process.
+// each task that it begins. A task with N 13 kills its process, one with N 1
+// waits to be cancelled, tells why, and succeeds all the same; one from 100 on
+// takes a moment.
 func runWorkerProcess(addr string) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	w := stint.NewWorker(stint.NewQueue("faults", rdb), stint.WorkerConfig{Lease: time.Second})
 	stint.Handle(w, func(ctx context.Context, task *stint.Task[work]) error {
 		_, _ = fmt.Fprintln(os.Stdout, task.Args.N)
-		switch task.Args.N {
-		case 13:
+		switch n := task.Args.N; {
+		case n == 13:
 			os.Exit(137)
-		case 1:
+		case n == 1:
 			<-ctx.Done()
+			_, _ = fmt.Fprintln(os.Stdout, context.Cause(ctx))
+		case n >= 100:
+			<-time.After(10 * time.Millisecond)
 		}
 		return nil
 	})

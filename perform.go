@@ -42,8 +42,8 @@ func (s *station) perform(t *RawTask) {
 func (s *station) outcome(ctx context.Context, err error) outcome {
 	cause := context.Cause(ctx)
 	o := outcomeOf(err)
-	if o.verb == verbFail && errors.Is(cause, ErrShutdown) {
-		return outcome{verb: verbSnooze}
+	if o.verb == verbFail && (errors.Is(cause, ErrShutdown) || errors.Is(cause, ErrLeaseLost)) {
+		return outcome{verb: verbSnooze} // it was asked to stop, which is no failure
 	}
 	if errors.Is(cause, ErrEvicted) {
 		o.disrupted = true

@@ -60,43 +60,58 @@ func (s *Store) Get(ctx context.Context, name string) (*Record, error) {
 
 // GetAll reads jobs with a record, in one round trip; nil where there is none.
 func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
-	type reply struct {
-		job       *redis.MapStringStringCmd
-		done, bad *redis.StringCmd
-		late      *redis.ZSliceCmd
-	}
-	replies := make([]reply, len(names))
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		for i, n := range names {
-			replies[i] = reply{
-				p.HGetAll(ctx, s.keys.job(n)), p.Get(ctx, s.keys.done(n)), p.Get(ctx, s.keys.bad(n)),
-				p.ZRangeByScoreWithScores(ctx, s.keys.wait(n), &redis.ZRangeBy{Min: lateFrom, Max: "+inf", Count: 1}),
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, s.seen(ctx, err)
-	}
 	out := make([]*Record, len(names))
-	for i, r := range replies {
-		h, err := r.job.Result()
-		if err != nil {
+	if len(names) == 0 {
+		return out, nil
+	}
+	keys := make([]string, 0, 4*len(names))
+	for _, n := range names {
+		keys = append(keys, s.keys.job(n), s.keys.done(n), s.keys.bad(n), s.keys.wait(n))
+	}
+	v, err := s.run(ctx, readScript, keys, lateFrom)
+	if err != nil {
+		return nil, err
+	}
+	jobs, _ := v.([]any)
+	if len(jobs) != len(names) {
+		return nil, fmt.Errorf("read answered %d jobs of %d", len(jobs), len(names))
+	}
+	for i, j := range jobs {
+		if out[i], err = readJob(j); err != nil {
 			return nil, fmt.Errorf("job %s: %w", names[i], err)
-		}
-		if len(h) == 0 || h["deleting"] == "1" {
-			continue
-		}
-		if out[i], err = readRecord(h); err != nil {
-			return nil, fmt.Errorf("job %s: %w", names[i], err)
-		}
-		out[i].Done = indexset.FromBitmap([]byte(r.done.Val()))
-		out[i].Bad = indexset.FromBitmap([]byte(r.bad.Val()))
-		if late := r.late.Val(); len(late) == 1 && out[i].RetryAt == 0 {
-			out[i].RetryAt = int64(late[0].Score)
 		}
 	}
 	return out, nil
+}
+
+// readJob reads what read.lua says of a job; nil where it is gone.
+func readJob(v any) (*Record, error) {
+	f, _ := v.([]any)
+	if len(f) != 4 {
+		return nil, fmt.Errorf("read answered %T", v)
+	}
+	pairs, _ := f[0].([]any)
+	h := make(map[string]string, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		field, _ := pairs[i].(string)
+		h[field], _ = pairs[i+1].(string)
+	}
+	if len(h) == 0 || h["deleting"] == "1" {
+		return nil, nil
+	}
+	r, err := readRecord(h)
+	if err != nil {
+		return nil, err
+	}
+	done, _ := f[1].(string)
+	bad, _ := f[2].(string)
+	late, _ := f[3].(string)
+	r.Done, r.Bad = indexset.FromBitmap([]byte(done)), indexset.FromBitmap([]byte(bad))
+	if late != "" && r.RetryAt == 0 {
+		at, _ := strconv.ParseFloat(late, 64) // as Redis writes a score
+		r.RetryAt = int64(at)
+	}
+	return r, nil
 }
 
 // readRecord reads the hash of a job, which others may have written.

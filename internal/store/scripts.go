@@ -46,6 +46,8 @@ var (
 	nowSrc string
 	//go:embed lua/renew.lua
 	renewSrc string
+	//go:embed lua/read.lua
+	readSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
 )
@@ -72,5 +74,6 @@ var (
 	noteScript    = redis.NewScript(prelude + noteSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
 	renewScript   = redis.NewScript(renewSrc)
+	readScript    = redis.NewScript(readSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
 )

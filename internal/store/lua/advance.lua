@@ -9,6 +9,7 @@ if not J then
   redis.call('ZREM', K.timers, ARGV[2])
   return 'GONE'
 end
+redis.call('ZREM', K.timers, '') -- as in due.lua
 J.armed = -1
 if J.deleting == 1 then purge(K, J, now) else sync(K, J, now) end
 return 'OK'

