@@ -173,6 +173,7 @@ func (s *station) settle(t *RawTask, o outcome) {
 	t.progress.mu.Lock() // whoever keeps notes is done, or too late
 	defer t.progress.mu.Unlock()
 	r := resultOf(t.task, spec, o, s.id)
+	r.Wait, r.Run = t.waited, time.Since(t.started)
 	r.Notes = t.notes.Load() || t.Attempt > 1 // an earlier attempt may have kept some
 	if r.Verdict == rules.Succeeded {
 		r.Result = t.result

@@ -232,7 +232,7 @@ func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
 func (s *station) task(t *store.Task) *RawTask {
 	return &RawTask{
 		Queue: s.queue.name, Kind: t.Kind, Job: t.Job, UID: t.UID, Index: t.Slot, Attempt: t.Attempt,
-		RawArgs: t.Args, task: t, station: s, started: time.Now(),
+		RawArgs: t.Args, task: t, station: s, started: time.Now(), waited: t.Waited(s.now.Load()),
 	}
 }
 

@@ -42,6 +42,7 @@ type RawTask struct {
 	ctx     context.Context //nolint:containedctx // of this one run of the handler
 	cancel  context.CancelCauseFunc
 	started time.Time
+	waited  time.Duration // before it was claimed
 	result  []byte
 	notes   atomic.Bool
 	settled atomic.Bool

@@ -98,6 +98,12 @@ func (t *Task) read(header, args string) {
 	t.Args = []byte(args)
 }
 
+// Waited is how long a task was ready before a time in ms.
+func (t *Task) Waited(now int64) time.Duration {
+	ms, _ := splitID(t.Entry)
+	return time.Duration(max(0, now-ms)) * time.Millisecond
+}
+
 // PlainName is the name of a plain job.
 func PlainName(kind, entry string) string { return kind + "-" + entry }
 

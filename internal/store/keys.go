@@ -27,6 +27,7 @@ import "strconv"
 //	sub:<id>        hash    a submitter's last operation and its answer  submit                 ten minutes
 //	past:<b>        hash    finished plain jobs that go together         finish                 forget
 //	pasts           zset    <b> -> when it goes                          finish                 forget
+//	stats:<kind>    hash    minute of the day -> minute and what ended   finish, settle         two days
 //	waits           hash    plain jobs whose end somebody waits for      wait                   an hour at most
 //	events          stream  what happened to jobs, about 10,000 entries  every verb             trimmed
 //	ctl             stream  j: look at your tasks of a job; t: a timer   sync, evict, delete    trimmed at about 1,000
@@ -52,6 +53,7 @@ func (k keys) kinds() string              { return k.prefix + "kinds" }
 func (k keys) submitter(id string) string { return k.prefix + "sub:" + id }
 func (k keys) past(bucket string) string  { return k.prefix + "past:" + bucket }
 func (k keys) pasts() string              { return k.prefix + "pasts" }
+func (k keys) stats(kind string) string   { return k.prefix + "stats:" + kind }
 func (k keys) waits() string              { return k.prefix + "waits" }
 func (k keys) events() string             { return k.prefix + "events" }
 func (k keys) ctl() string                { return k.prefix + "ctl" }

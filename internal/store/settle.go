@@ -21,6 +21,8 @@ type Result struct {
 	Message string        // of a verdict on the whole job
 	Hits    string        // see Hits
 	Notes   bool          // the task has kept notes
+	Wait    time.Duration // from when it could run until it was claimed
+	Run     time.Duration // from then until its end
 
 	// Of a plain job:
 	Spec   func() rules.Spec // if it gets a record here
@@ -118,18 +120,28 @@ func (s *Store) settleCall(results []Result, idx []int, g Guard, hint int64) cal
 	if first.finishes() {
 		return s.finishCall(results, idx, hint)
 	}
-	args := make([]any, 0, 11+3*len(idx))
-	args = append(args, s.now(), first.Task.UID, g.Worker, g.Beat, "")
+	args := make([]any, 0, 13+3*len(idx))
+	waited, ran := times(results, idx)
+	args = append(args, s.now(), first.Task.UID, g.Worker, g.Beat, waited, ran, "")
 	if first.Task.Plain {
 		t := first.Task
-		args[4] = "P"
+		args[6] = "P"
 		args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, t.Entry)
 	}
 	for _, i := range idx {
 		args = results[i].append(args)
 	}
-	keys := append(s.keys.transition(first.Task.Job, first.Task.Kind), s.keys.beats())
+	keys := append(s.keys.transition(first.Task.Job, first.Task.Kind), s.keys.beats(), s.keys.stats(first.Task.Kind))
 	return call{script: settleScript, keys: keys, args: args}
+}
+
+// times are the ms that tasks waited and ran, in all.
+func times(results []Result, idx []int) (waited, ran int64) {
+	for _, i := range idx {
+		waited += max(0, results[i].Wait.Milliseconds())
+		ran += max(0, results[i].Run.Milliseconds())
+	}
+	return waited, ran
 }
 
 // append adds a result in settle.lua's form.
@@ -187,15 +199,19 @@ func (s *Store) finishCall(results []Result, idx []int, hint int64) call {
 			step = 2
 		}
 	}
-	args := make([]any, 0, 6+step*len(idx))
-	args = append(args, s.now(), ttl, goes, name, first.Task.Kind, step)
+	args := make([]any, 0, 8+step*len(idx))
+	waited, ran := times(results, idx)
+	args = append(args, s.now(), ttl, goes, name, first.Task.Kind, waited, ran, step)
 	for _, i := range idx {
 		args = append(args, results[i].Task.Entry)
 		if step == 2 {
 			args = append(args, results[i].Record)
 		}
 	}
-	keys := []string{s.keys.ready(first.Task.Kind), s.keys.waits(), s.keys.events(), s.keys.past(name), s.keys.pasts(), s.keys.timers()}
+	keys := []string{
+		s.keys.ready(first.Task.Kind), s.keys.waits(), s.keys.events(), s.keys.past(name), s.keys.pasts(), s.keys.timers(),
+		s.keys.stats(first.Task.Kind),
+	}
 	return call{script: finishScript, keys: keys, args: args}
 }
 

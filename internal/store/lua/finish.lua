@@ -1,23 +1,25 @@
 -- finish ends plain tasks of one kind that succeeded. A task that was ended
 -- before changes nothing.
 -- KEYS[1] ready stream  KEYS[2] waits hash  KEYS[3] events stream
--- KEYS[4] past hash: finished plain jobs that expire together  KEYS[5] pasts zset of these  KEYS[6] timers
+-- KEYS[4] past hash: finished plain jobs that expire together  KEYS[5] pasts zset of these  KEYS[6] timers  KEYS[7] stats
 -- ARGV[1] now  ARGV[2] ttl in ms, 0 keeps nothing  ARGV[3] when the past hash goes  ARGV[4] its name
--- ARGV[5] kind  ARGV[6] fields per task: 1, or 2 with what to keep; then per task: entry, record
+-- ARGV[5] kind  ARGV[6] ms that the tasks waited  ARGV[7] ms that they ran
+-- ARGV[8] fields per task: 1, or 2 with what to keep; then per task: entry, record
 -- returns '<now> <one digit per task, 1: counted>', or '<now> LATE' where the past hash goes too early
-local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6])
+local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
 
 local head = string.format('%.0f %.0f ', now, now + ttl)
 local entries = {}
-for i = 7, #ARGV, step do entries[#entries + 1] = ARGV[i] end
+for i = 9, #ARGV, step do entries[#entries + 1] = ARGV[i] end
 local taken = take(KEYS[1], entries)
 
 local awaited = redis.call('EXISTS', KEYS[2]) == 1
-local out, keep = {}, {}
+local out, keep, ended = {}, {}, 0
 for n, entry in ipairs(entries) do
   out[n] = taken[n] and 1 or 0
-  local name, record = ARGV[5] .. '-' .. entry, step == 2 and ARGV[6 + 2 * n] or ''
+  ended = ended + out[n]
+  local name, record = ARGV[5] .. '-' .. entry, step == 2 and ARGV[8 + 2 * n] or ''
   if taken[n] and ttl > 0 then
     keep[#keep + 1] = name
     keep[#keep + 1] = head .. record
@@ -32,4 +34,5 @@ if #keep > 0 then
   redis.call('ZADD', KEYS[5], goes, ARGV[4])
   redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
 end
+if ended > 0 then tally(KEYS[7], now, { ended, 0, 0, 0, tonumber(ARGV[6]), tonumber(ARGV[7]) }) end
 return string.format('%.0f ', now) .. table.concat(out)

@@ -43,6 +43,26 @@ local function ring(bell)
   if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
 end
 
+-- tally adds what ended in this minute: of a day, the hash has a field for each
+-- minute. n is succeeded, failed, lost, given back, and ms waited and run.
+local function tally(key, now, n)
+  local minute = math.floor(now / 60000)
+  local slot = minute % 1440
+  local had = redis.call('HGET', key, slot)
+  local fresh = true
+  if had then
+    local i = -1
+    for w in string.gmatch(had, '%d+') do
+      i = i + 1
+      if i == 0 then fresh = w + 0 ~= minute
+      elseif not fresh then n[i] = n[i] + w end
+    end
+  end
+  for i = 1, 6 do n[i] = string.format('%.0f', n[i]) end
+  redis.call('HSET', key, slot, minute .. ' ' .. table.concat(n, ' '))
+  if fresh then redis.call('PEXPIRE', key, 172800000) end
+end
+
 -- keys names the queue's five keys, the seven of a job from KEYS[at] on, and
 -- the two of its kind from KEYS[kind] on.
 local function keys(at, kind)

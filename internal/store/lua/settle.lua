@@ -1,8 +1,9 @@
 -- settle ends tasks of one job, counts their outcomes and looks at the job. A
 -- task that was ended before changes nothing.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats  KEYS[16] stats
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
--- ARGV[5] '' | 'P': the job is plain and gets its record here, from ARGV[6..11]: name, kind, rules, spec, args, entry
+-- ARGV[5] ms that the tasks waited  ARGV[6] ms that they ran
+-- ARGV[7] '' | 'P': the job is plain and gets its record here, from ARGV[8..13]: name, kind, rules, spec, args, entry
 -- then per task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
@@ -12,10 +13,10 @@ local now, uid = clock(ARGV[1]), ARGV[2]
 local K = keys(6, 13)
 if ARGV[3] ~= '' and (redis.call('HGET', KEYS[15], ARGV[3]) or '') ~= ARGV[4] then return 'ALIVE' end
 
-local at = 6
+local at = 8
 local J = load(K, uid)
-local plain = ARGV[5] == 'P'
-if plain then at = 12 end
+local plain = ARGV[7] == 'P'
+if plain then at = 14 end
 
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local results, entries, out, any = {}, {}, {}, false
@@ -34,7 +35,14 @@ end
 local answer = 'OK ' .. table.concat(out)
 if not any then return answer end
 
-if plain and not J then J = adopt(K, 6) end
+local TALLIED = { S = 1, R = 1, F = 2, I = 2, X = 2, J = 2, L = 3, G = 4 }
+local n = { 0, 0, 0, 0, tonumber(ARGV[5]), tonumber(ARGV[6]) }
+for i, r in ipairs(results) do
+  if taken[i] then n[TALLIED[r.verdict]] = n[TALLIED[r.verdict]] + 1 end
+end
+tally(KEYS[16], now, n)
+
+if plain and not J then J = adopt(K, 8) end
 if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return answer end
 
 local fate, success_at, failures, last = nil, 0, {}, 0
@@ -135,14 +143,14 @@ for i, r in ipairs(results) do
 end
 if #ended > 0 then redis.call('HDEL', K.tasks, unpack(ended)) end
 
-local n = #failures
+local late = #failures
 if success_at > 0 then
-  J.streak, n = 0, 0
-  for _, f in ipairs(failures) do if f > success_at then n = n + 1 end end
+  J.streak, late = 0, 0
+  for _, f in ipairs(failures) do if f > success_at then late = late + 1 end end
 end
-J.streak = J.streak + n
+J.streak = J.streak + late
 for _, f in ipairs(failures) do last = math.max(last, f) end
-if J.streak == 0 then J.retryAt = 0 elseif n > 0 then J.retryAt = last + delay(J, J.streak, 0) end
+if J.streak == 0 then J.retryAt = 0 elseif late > 0 then J.retryAt = last + delay(J, J.streak, 0) end
 
 sync(K, J, now, fate)
 return answer
