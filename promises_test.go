@@ -107,7 +107,7 @@ func TestP1RunsToCompletion(t *testing.T) {
 	})
 }
 
-func TestP2CountedOnce(t *testing.T) {
+func TestP2B192CountedOnce(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
