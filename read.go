@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -194,6 +195,10 @@ func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] 
 	}
 }
 
+// listToken is what ListPage goes on from: after a job of a time and name, in
+// a kind after an entry, or in a hash of finished jobs at a cursor.
+var listToken = regexp.MustCompile(`^(|jobs:\d+ \S+|plain:(\S+( \d+-\d+)?)?|past:(\S+( \d+)?)?)$`)
+
 // pageSize is how many jobs are read in one go.
 const pageSize = 200
 
@@ -208,20 +213,19 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 	if err != nil {
 		return nil, "", err
 	}
-	section, token, _ := strings.Cut(o.Continue, ":")
+	place := listToken.FindStringSubmatch(o.Continue)
+	if place == nil {
+		return nil, "", badToken(o.Continue, "must be a token of this list")
+	}
+	section, token, _ := strings.Cut(place[0], ":")
 	var records []*store.Record
 	switch section {
-	case "", "jobs":
-		records, next, err = q.listRecords(ctx, token)
 	case "plain":
 		records, next, err = q.listPlain(ctx, o.Kind, token)
 	case "past":
 		records, next, err = q.listPast(ctx, token)
 	default:
-		return nil, "", &InvalidError{Fields: []FieldError{{
-			Field: "continue", Cause: FieldInvalid, Value: o.Continue,
-			Detail: "must be a token of this list",
-		}}}
+		records, next, err = q.listRecords(ctx, token)
 	}
 	if err != nil {
 		return nil, "", err

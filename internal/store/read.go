@@ -141,37 +141,42 @@ func readRecord(h map[string]string) (*Record, error) {
 }
 
 // List reads up to n names of jobs with a record, oldest first, after a token
-// that it gave before, and the token to go on with; "" at the end.
+// that it gave before, and the token to go on with; "" at the end. A token is
+// the last job's time and name: jobs of one time lie in the order of names.
 func (s *Store) List(ctx context.Context, token string, n int) (names []string, next string, err error) {
-	from, skip := "-inf", ""
-	if token != "" {
-		from, skip, _ = strings.Cut(token, " ")
+	from, last, _ := strings.Cut(token, " ")
+	if token == "" {
+		from = "-inf"
 	}
-	page, err := s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), &redis.ZRangeBy{
-		Min: from, Max: "+inf", Count: int64(n) + 1 + int64(strings.Count(skip, ",")),
-	}).Result()
-	if err != nil {
-		return nil, "", s.seen(ctx, err)
+	for limit := 2*n + 1; ; limit *= 2 {
+		page, err := s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), &redis.ZRangeBy{
+			Min: from, Max: "+inf", Count: int64(limit),
+		}).Result()
+		if err != nil {
+			return nil, "", s.seen(ctx, err)
+		}
+		whole := len(page) < limit
+		page = slices.DeleteFunc(page, func(z redis.Z) bool { return scoreText(z) == from && memberText(z) <= last })
+		if len(page) <= n && !whole {
+			continue // more of them than that are of one time
+		}
+		more := len(page) > n
+		page = page[:min(n, len(page))]
+		for _, z := range page {
+			names = append(names, memberText(z))
+		}
+		if more {
+			next = scoreText(page[n-1]) + " " + names[n-1]
+		}
+		return names, next, nil
 	}
-	seen := strings.Split(skip, ",")
-	for _, z := range page {
-		name, _ := z.Member.(string)
-		if from == itoa(int64(z.Score)) && slices.Contains(seen, name) {
-			continue
-		}
-		if len(names) == n {
-			return names, next, nil
-		}
-		names = append(names, name)
-		if score := itoa(int64(z.Score)); strings.HasPrefix(next, score+" ") {
-			next += "," + name
-		} else if score == from {
-			next = token + "," + name
-		} else {
-			next = score + " " + name
-		}
-	}
-	return names, "", nil
+}
+
+func scoreText(z redis.Z) string { return itoa(int64(z.Score)) }
+
+func memberText(z redis.Z) string {
+	name, _ := z.Member.(string)
+	return name
 }
 
 // Results reads what handlers left, by slot, a page at a time.
