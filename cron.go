@@ -90,6 +90,8 @@ type CronJobStatus struct {
 	// ScheduledFrom is when schedule or time zone last changed: they owe no
 	// run from before.
 	ScheduledFrom time.Time `json:"scheduledFrom,omitzero"`
+	// Events are the last ten different things that happened.
+	Events []JobEvent `json:"events,omitempty"`
 }
 
 // CronRun is a finished run.

@@ -43,10 +43,13 @@ func (q *Queue) fireOnce(ctx context.Context, c *CronJob, version string) error 
 	if err != nil {
 		return err
 	}
-	if err := q.bookRuns(ctx, c); err != nil {
+	if err := q.bookRuns(ctx, c, at(now)); err != nil {
 		return err
 	}
 	over := c.overLimit()
+	for _, name := range over {
+		c.tell(at(now), EventNormal, EventSuccessfulDelete, "Deleted job %s", name)
+	}
 	run, due, err := q.dueRun(ctx, c, at(now))
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func (q *Queue) fireOnce(ctx context.Context, c *CronJob, version string) error 
 
 // bookRuns moves runs that have finished from the active to the finished
 // ones, and forgets those that are gone.
-func (q *Queue) bookRuns(ctx context.Context, c *CronJob) error {
+func (q *Queue) bookRuns(ctx context.Context, c *CronJob, now time.Time) error {
 	names := c.runs()
 	if len(names) == 0 {
 		return nil
@@ -78,22 +81,30 @@ func (q *Queue) bookRuns(ctx context.Context, c *CronJob) error {
 	if err != nil {
 		return err
 	}
-	status := c.Status
-	status.Active, status.Finished = nil, nil
-	for _, r := range records {
+	active := len(c.Status.Active)
+	var status CronJobStatus
+	for i, r := range records {
 		switch {
 		case r == nil || r.Deleting:
+			if i < active {
+				c.tell(now, EventNormal, EventMissingJob, "Active job went missing: %s", names[i])
+			}
+		case r.Owner != c.Name: // it had the name of the run before us
+			c.tell(now, EventWarning, EventUnexpectedJob, "A foreign job has the name of a run: %s", r.Name)
 		case !r.Phase.Finished():
 			status.Active = append(status.Active, r.Name)
 		default:
+			if i < active {
+				c.tell(now, EventNormal, EventSawCompletedJob, "Saw completed job: %s, condition: %s", r.Name, r.Phase)
+			}
 			ok := string(r.Phase) == string(JobComplete)
-			if end := at(r.EndedAt); ok && end.After(status.LastSuccessfulTime) {
-				status.LastSuccessfulTime = end
+			if end := at(r.EndedAt); ok && end.After(c.Status.LastSuccessfulTime) {
+				c.Status.LastSuccessfulTime = end
 			}
 			status.Finished = append(status.Finished, CronRun{Name: r.Name, Succeeded: ok, StartedAt: at(cmp.Or(r.StartedAt, r.Created))})
 		}
 	}
-	c.Status = status
+	c.Status.Active, c.Status.Finished = status.Active, status.Finished
 	return nil
 }
 
@@ -129,6 +140,7 @@ func (q *Queue) dueRun(ctx context.Context, c *CronJob, now time.Time) (*store.S
 	sched, err := schedule.Parse(c.Schedule, c.TimeZone)
 	if err != nil {
 		q.log.Warn("cron job has an unreadable schedule", "cronjob", c.Name, "error", err)
+		c.tell(now, EventWarning, EventUnparseableSchedule, "%v", err)
 		return nil, 0, nil
 	}
 	look := sched.Due(c.base(), now)
@@ -141,8 +153,9 @@ func (q *Queue) dueRun(ctx context.Context, c *CronJob, now time.Time) (*store.S
 	}
 	if look.TooManyMissed {
 		q.log.Warn("cron job has missed more than 100 times, the latest starts", "cronjob", c.Name)
+		c.tell(now, EventWarning, EventTooManyMissedTimes, "Missed more than 100 times; the latest starts")
 	}
-	start, err := q.admit(ctx, c, look.At)
+	start, err := q.admit(ctx, c, look.At, now)
 	if err != nil || !start {
 		return nil, wake, err
 	}
@@ -153,6 +166,7 @@ func (q *Queue) dueRun(ctx context.Context, c *CronJob, now time.Time) (*store.S
 	c.Status.LastScheduleTime = look.At
 	if !slices.Contains(c.Status.Active, run.Name) {
 		c.Status.Active = append(c.Status.Active, run.Name)
+		c.tell(now, EventNormal, EventSuccessfulCreate, "Created job %s", run.Name)
 	}
 	return run, wake, nil
 }
@@ -168,21 +182,24 @@ func (c *CronJob) base() schedule.Base {
 }
 
 // admit asks the concurrency policy whether a run may start.
-func (q *Queue) admit(ctx context.Context, c *CronJob, due time.Time) (bool, error) {
+func (q *Queue) admit(ctx context.Context, c *CronJob, due, now time.Time) (bool, error) {
 	if len(c.Status.Active) == 0 {
 		return true, nil
 	}
 	switch c.ConcurrencyPolicy {
 	case ForbidConcurrent:
+		c.tell(now, EventNormal, EventJobAlreadyActive, "Not starting the run of %s: an earlier one is active", due.Format(time.RFC3339))
 		return false, nil // the end of the active run has the cron job looked at again
 	case SkipConcurrent:
 		c.Status.LastScheduleTime = due
+		c.tell(now, EventWarning, EventMissSchedule, "Dropped a run: an earlier one is active")
 		return false, nil
 	case ReplaceConcurrent:
 		for _, name := range c.Status.Active {
 			if err := q.Delete(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
 				return false, err
 			}
+			c.tell(now, EventNormal, EventSuccessfulDelete, "Deleted job %s", name)
 		}
 		c.Status.Active = nil
 	case AllowConcurrent:

@@ -52,6 +52,9 @@ func TestB241NameOfARunIsTaken(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, taken.UID, got.UID)
 		require.EqualValues(t, 1, ran.Load(), "the minute after runs, that one does not")
+		c, err := q.GetCron(ctx, "c")
+		require.NoError(t, err)
+		require.Equal(t, "Normal SuccessfulCreate 1, Warning UnexpectedJob 1, Normal SuccessfulCreate 1, Normal SawCompletedJob 1", events(t, c.Status.Events))
 	})
 }
 
@@ -89,6 +92,7 @@ func TestB250ForbidAwaitsTheLastAttempt(t *testing.T) {
 		c, err = q.GetCron(ctx, "c")
 		require.NoError(t, err)
 		require.NotEmpty(t, c.Status.Finished)
+		require.Contains(t, events(t, c.Status.Events), "Normal JobAlreadyActive")
 		require.Greater(t, c.Status.LastScheduleTime.Sub(first.CreatedAt), time.Minute)
 	})
 }

@@ -4,16 +4,33 @@ import "github.com/stint-go/stint/internal/selector"
 
 // matcher tells which jobs the options choose.
 func (o *ListOptions) matcher() (func(*Job) bool, error) {
-	chosen, err := selector.Parse(o.Selector)
+	chosen, err := parseSelector(o.Selector)
 	if err != nil {
-		return nil, &InvalidError{Fields: []FieldError{{
-			Field: "selector", Cause: FieldInvalid, Value: o.Selector, Detail: err.Error(),
-		}}}
+		return nil, err
 	}
 	return func(j *Job) bool {
 		return (o.Kind == "" || j.Kind == o.Kind) && (o.Phase == "" || j.Phase() == o.Phase) &&
 			hasAll(j.Spec.Labels, o.Labels) && chosen.Matches(j.Spec.Labels)
 	}, nil
+}
+
+// matcher tells which events the options choose.
+func (o *WatchOptions) matcher() (func(*Event) bool, error) {
+	chosen, err := parseSelector(o.Selector)
+	if err != nil {
+		return nil, err
+	}
+	return func(e *Event) bool {
+		return (o.Name == "" || o.Name == e.Name) && (o.Kind == "" || o.Kind == e.Kind) && chosen.Matches(e.Labels)
+	}, nil
+}
+
+func parseSelector(text string) (selector.Selector, error) {
+	chosen, err := selector.Parse(text)
+	if err != nil {
+		return chosen, &InvalidError{Fields: []FieldError{{Field: "selector", Cause: FieldInvalid, Value: text, Detail: err.Error()}}}
+	}
+	return chosen, nil
 }
 
 // hasAll tells whether the labels are there, with these values.

@@ -2,6 +2,7 @@ package stint
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -34,6 +35,7 @@ type Event struct {
 	Name, UID, Kind string
 	Reason          string // of FailureTarget, SuccessCriteriaMet, Failed and Complete
 	At              time.Time
+	Labels          map[string]string // of the job, as they were then
 
 	kept    []byte
 	hasKept bool
@@ -42,6 +44,9 @@ type Event struct {
 // WatchOptions say what to watch. The zero value is all jobs, from now on.
 type WatchOptions struct {
 	Name string // of one job
+	Kind string // of jobs of one kind
+	// Selector is a label selector, as in [ListOptions].
+	Selector string
 	// From is the resource version after which to begin: every later event is
 	// seen, once and in order. "" begins now, "0" with the oldest event kept.
 	From string
@@ -54,8 +59,9 @@ type WatchOptions struct {
 // Redis.
 func (q *Queue) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if q.err != nil {
-			yield(Event{}, q.err)
+		chosen, err := o.matcher()
+		if err = firstError(q.err, err); err != nil {
+			yield(Event{}, err)
 			return
 		}
 		last, retry := o.From, newRetry()
@@ -85,7 +91,7 @@ func (q *Queue) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, erro
 			}
 			retry.Reset()
 			for _, e := range events {
-				if (o.Name == "" || o.Name == e.Name) && !yield(eventOf(e), nil) {
+				if ev := eventOf(e); chosen(&ev) && !yield(ev, nil) {
 					return
 				}
 			}
@@ -102,10 +108,14 @@ func (q *Queue) events(ctx context.Context, after string) ([]store.Event, string
 }
 
 func eventOf(e store.Event) Event {
-	return Event{
+	ev := Event{
 		ResourceVersion: e.ID, Type: EventType(e.Type), Name: e.Name, UID: e.UID, Kind: e.Kind, Reason: e.Reason,
 		At: at(e.Time()), kept: e.Kept, hasKept: e.HasKept,
 	}
+	if len(e.Labels) > 0 {
+		_ = json.Unmarshal(e.Labels, &ev.Labels) // as far as they can be read
+	}
+	return ev
 }
 
 // Wait waits until a job has finished, in whatever process, and reads it. It

@@ -49,7 +49,7 @@ func (s *Store) PutCron(ctx context.Context, name, read, version string, data []
 	if run != nil {
 		keys = append(keys, s.keys.ready(run.Kind), s.keys.bell(run.Kind))
 		keys = append(keys, s.keys.record(run.Name)...)
-		args = append(args, run.Kind, run.Name, run.UID, rulesText(run.Rules), successText(run.Rules.Success), run.Spec, run.Args)
+		args = append(args, run.Kind, run.Name, run.UID, rulesText(run.Rules), successText(run.Rules.Success), run.Spec, run.Args, labelsText(run.Spec))
 	}
 	word, err := s.word(ctx, cronScript, keys, args...)
 	if err != nil {

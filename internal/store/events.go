@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type Event struct {
 	Type         string
 	Name, UID    string
 	Kind, Reason string
+	Labels       []byte
 	Kept         []byte // of a plain job whose end somebody waited for
 	HasKept      bool
 }
@@ -31,7 +33,7 @@ func (s *Store) Events(ctx context.Context, after string, atMost time.Duration) 
 		f := func(k string) string { v, _ := m.Values[k].(string); return v }
 		kept, has := m.Values["o"].(string)
 		out = append(out, Event{
-			ID: m.ID, Type: f("e"), Name: f("j"), UID: f("u"), Kind: f("k"), Reason: f("r"), Kept: []byte(kept), HasKept: has,
+			ID: m.ID, Type: f("e"), Name: f("j"), UID: f("u"), Kind: f("k"), Reason: f("r"), Labels: []byte(f("l")), Kept: []byte(kept), HasKept: has,
 		})
 	}
 	return out, last, nil
@@ -68,4 +70,22 @@ func (e *Event) Time() int64 {
 func (s *Store) LastEvent(ctx context.Context) (string, error) {
 	_, last, err := s.follow(ctx, s.keys.events(), "", 0)
 	return last, err
+}
+
+// Happened is one of a job's own events.
+type Happened struct {
+	Reason      string
+	Count       int
+	First, Last int64 // ms
+}
+
+// Happened reads what `tell` of job.lua has noted.
+func (r *Record) Happened() []Happened {
+	var all []Happened
+	for text := range strings.SplitSeq(r.Log, ";") {
+		if f := strings.Fields(text); len(f) == 4 {
+			all = append(all, Happened{f[0], atoi(f[1]), atoi64(f[2]), atoi64(f[3])})
+		}
+	}
+	return all
 }

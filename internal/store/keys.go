@@ -9,7 +9,7 @@ import "strconv"
 //	ready:<kind>    stream  runnable and leased tasks, group "w"         submit, sync           settled; the empty stream stays
 //	bell:<kind>     list    at most one token: wakes an idle worker      submit, sync           taken
 //	bell:@<worker>  list    a token: the worker shuts down               wake                   taken, or a minute
-//	job:<name>      hash    spec, rules, state, args of a job            submit, every verb     TTL or delete
+//	job:<name>      hash    spec, rules, state, args, events of a job    submit, every verb     TTL or delete
 //	job:<n>:done    string  bitmap of succeeded slots                    settle                 with the job
 //	job:<n>:bad     string  bitmap of failed indexes                     settle                 with the job
 //	job:<n>:tasks   hash    slot -> entry and counts of an active task   sync, settle           settled

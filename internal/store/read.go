@@ -32,6 +32,7 @@ type Record struct {
 	Failed          int
 	RetryAt         int64
 	Deleting        bool
+	Log             string // of its own events; see Happened
 	Done, Bad       indexset.Set
 
 	// Of a plain job without a record:
@@ -136,7 +137,7 @@ func readRecord(h map[string]string) (*Record, error) {
 		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"],
 		FateAt: n[0], EndedAt: n[1], StartedAt: n[2], Suspended: n[3] == 1, SuspendedAt: n[4],
 		Succeeded: int(n[5]), Failed: int(n[6] - n[16]), RetryAt: n[9],
-		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1,
+		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1, Log: h["log"],
 	}, nil
 }
 

@@ -126,7 +126,7 @@ func (s *Store) settleCall(results []Result, idx []int, g Guard, hint int64) cal
 	if first.Task.Plain {
 		t := first.Task
 		args[6] = "P"
-		args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, t.Entry)
+		args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry)
 	}
 	for _, i := range idx {
 		args = results[i].append(args)
@@ -255,7 +255,7 @@ func (s *Store) AdoptFor(ctx context.Context, t *Task, spec rules.Spec, r *Recor
 func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, past string, ended, expires int64) error {
 	keys := append(s.keys.transition(t.Job, t.Kind), s.keys.past(past))
 	word, err := s.word(ctx, adoptScript, keys,
-		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, t.Entry, past, ended, expires)
+		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, past, ended, expires)
 	if err != nil {
 		return err
 	}

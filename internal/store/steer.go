@@ -40,7 +40,7 @@ func (s *Store) Delete(ctx context.Context, j JobKey, uid string) (more bool, er
 // was read.
 func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int, spec []byte, r rules.Spec) error {
 	word, err := s.word(ctx, updateScript, s.keys.transition(j.Name, j.Kind),
-		s.now(), uid, generation, rulesText(r), successText(r.Success), spec)
+		s.now(), uid, generation, rulesText(r), successText(r.Success), spec, labelsText(spec))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -56,13 +58,25 @@ func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs
 		}
 		keys = append(keys, s.keys.record(j.Name)...)
 		args = append(args, "J", kinds[j.Kind], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
-			j.Spec, j.Args, j.Owner, j.Sum)
+			j.Spec, j.Args, j.Owner, j.Sum, labelsText(j.Spec))
 	}
 	word, err := s.word(ctx, submitScript, keys, args...)
 	if err != nil {
 		return nil, err
 	}
 	return answers(word, len(jobs))
+}
+
+// labelsText are the labels of a stored spec, by themselves: events carry them.
+func labelsText(spec []byte) string {
+	if !bytes.Contains(spec, []byte(`"labels"`)) {
+		return ""
+	}
+	var s struct {
+		Labels json.RawMessage `json:"labels"`
+	}
+	_ = json.Unmarshal(spec, &s) // an unreadable spec shows where it is read
+	return string(s.Labels)
 }
 
 func plainHeader(spec []byte) string { return "P" + string(spec) }

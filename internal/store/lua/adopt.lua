@@ -2,16 +2,16 @@
 -- notes have a place and it can be steered, or after its success.
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] past hash
 -- ARGV[1] now  ARGV[2] worker that must hold the task, '' for any state
--- ARGV[3..8] name, kind, rules, spec, args, entry  ARGV[9] past, '' unless finished  ARGV[10] ended  ARGV[11] expires
+-- ARGV[3..9] name, kind, rules, spec, args, labels, entry  ARGV[10] past, '' unless finished  ARGV[11] ended  ARGV[12] expires
 -- returns 'OK' | 'FENCED'
 local now = clock(ARGV[1])
 local K = keys(6, 13)
 if load(K, ARGV[3]) then return 'OK' end
-local entry = ARGV[8]
-if ARGV[9] ~= '' then
+local entry = ARGV[9]
+if ARGV[10] ~= '' then
   if redis.call('HDEL', KEYS[15], ARGV[3]) == 0 then return 'FENCED' end
   local J = adopt(K, 3)
-  J.active, J.succeeded, J.fateAt, J.endedAt = 0, 1, tonumber(ARGV[10]), tonumber(ARGV[10])
+  J.active, J.succeeded, J.fateAt, J.endedAt = 0, 1, tonumber(ARGV[11]), tonumber(ARGV[11])
   fated(J, 'Complete', 'CompletionsReached', J.fateAt)
   redis.call('DEL', K.tasks)
   redis.call('SETBIT', K.done, 0, 1)

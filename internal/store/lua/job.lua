@@ -112,13 +112,13 @@ end
 
 -- load reads a job's record: nil when there is none, or it is another's.
 local function load(K, uid)
-  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success')
+  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log')
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
   local rules = fields(r[2] or '', RULES_TEXT, RULES, {})
   local s, words = fields(r[3] or '', STATE_TEXT, STATE, {})
   if not (rules and s) then return nil end
   s.words, s.uid, s.rules, s.phase, s.reason = words, r[1], rules, r[4] or '', r[5] or ''
-  s.name, s.kind, s.owner = r[6], r[7], r[8] or ''
+  s.name, s.kind, s.owner, s.labels, s.log = r[6], r[7], r[8] or '', r[11] or '', r[12] or ''
   s.success, s.hits = policy(r[10], r[9])
   return s
 end
@@ -135,12 +135,27 @@ local function save(K, J)
   local function put(f, v) set[#set + 1] = f; set[#set + 1] = v end
   if J.fated then put('phase', J.phase); put('reason', J.reason) end
   if J.message then put('message', J.message) end
+  if J.told then put('log', J.log) end
   if J.hit then put('hits', table.concat(J.hits, ',')) end
   redis.call('HSET', K.job, unpack(set))
 end
 
 local function emit(K, J, what, ...)
-  redis.call('XADD', K.events, 'MAXLEN', '~', EVENTS, '*', 'e', what, 'j', J.name, 'u', J.uid, 'k', J.kind, 'r', J.reason, ...)
+  redis.call('XADD', K.events, 'MAXLEN', '~', EVENTS, '*', 'e', what, 'j', J.name, 'u', J.uid, 'k', J.kind, 'r', J.reason,
+    'l', J.labels, ...)
+end
+
+-- tell adds to what the job's own events are read from: of each reason how
+-- often, and when first and last.
+local function tell(J, reason, n)
+  local now, found = string.format('%.0f', J.now), 0
+  if J.log ~= '' then
+    J.log, found = string.gsub(J.log, reason .. ' (%d+) (%d+) %d+;', function(had, first)
+      return reason .. ' ' .. had + n .. ' ' .. first .. ' ' .. now .. ';'
+    end)
+  end
+  if found == 0 then J.log = J.log .. reason .. ' ' .. n .. ' ' .. now .. ' ' .. now .. ';' end
+  J.told = true
 end
 
 -- arm sets the job's one timer; whoever waits for timers hears of it when it
@@ -245,6 +260,7 @@ local function stop(K, J, tasks, cause)
     if J.phase == '' and not (held and J.rules.replaceFailed == 1) then again(K, J, slot, u, 0) end
   end
   if told then order(K, J) end
+  if #tasks > 0 then tell(J, 'SuccessfulDelete', #tasks) end
 end
 
 -- stop_all stops every active task, at most LIMIT in a call.
@@ -363,6 +379,7 @@ local function start(K, J, n, now)
   if #set == 0 then return end
   redis.call('HSET', K.tasks, unpack(set))
   J.budget = J.budget - (J.active - before)
+  tell(J, 'SuccessfulCreate', J.active - before)
   ring(K.bell)
 end
 
@@ -438,6 +455,7 @@ local function resume(K, J, now)
   if J.suspended == 1 then
     J.suspended, J.suspendedAt, J.startedAt = 0, now, now
     emit(K, J, 'Resumed')
+    tell(J, 'Resumed', 1)
   end
   if J.startedAt == 0 then J.startedAt = now end
 end
@@ -454,6 +472,7 @@ local function suspend(K, J, now)
   if J.rules.suspend == 1 and J.suspended == 0 and not J.more then
     J.suspended, J.suspendedAt, J.startedAt = 1, now, 0
     emit(K, J, 'Suspended')
+    tell(J, 'Suspended', 1)
   end
 end
 
@@ -483,7 +502,7 @@ end
 -- sync looks at the job once, saves it and arms its timer. fate is a reason
 -- to fail it at once.
 local function sync(K, J, now, fate)
-  J.budget = J.budget or LIMIT
+  J.budget, J.now = J.budget or LIMIT, now
   if J.phase == 'Complete' or J.phase == 'Failed' then
     expire(K, J, now)
   else
@@ -512,7 +531,7 @@ end
 
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
-  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
+  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', labels = j.labels or '', log = '', phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
   for _, f in ipairs(STATE) do J[f] = 0 end
   J.success, J.hits = policy(j.success)
   if J.rules.startAt < 0 then -- a delay
@@ -523,18 +542,23 @@ local function create(K, now, j)
   end
   J.record = { 'name', j.name, 'uid', j.uid, 'kind', j.kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
     'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }
+  if J.labels ~= '' then
+    J.record[#J.record + 1] = 'labels'
+    J.record[#J.record + 1] = J.labels
+  end
   redis.call('ZADD', K.jobs, now, j.name)
   return J
 end
 
 -- adopt makes the record of a plain job whose one task is under way, from
--- ARGV[at] on: name, kind, rules, spec, args, entry.
+-- ARGV[at] on: name, kind, rules, spec, args, labels, entry.
 local function adopt(K, at)
-  local entry = ARGV[at + 5]
+  local entry = ARGV[at + 6]
   local created = string.match(entry, '^%d+')
   local J = create(K, created, { name = ARGV[at], uid = ARGV[at], kind = ARGV[at + 1], rules = ARGV[at + 2],
-    spec = ARGV[at + 3], args = ARGV[at + 4] })
-  J.startedAt, J.active, J.next = tonumber(created), 1, 1
+    spec = ARGV[at + 3], args = ARGV[at + 4], labels = ARGV[at + 5] })
+  J.startedAt, J.active, J.next, J.now = tonumber(created), 1, 1, tonumber(created)
+  tell(J, 'SuccessfulCreate', 1)
   redis.call('HSET', K.tasks, 0, entry .. ' 1 0 0 0')
   return J
 end

@@ -3,7 +3,7 @@
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats  KEYS[16] stats
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
 -- ARGV[5] ms that the tasks waited  ARGV[6] ms that they ran
--- ARGV[7] '' | 'P': the job is plain and gets its record here, from ARGV[8..13]: name, kind, rules, spec, args, entry
+-- ARGV[7] '' | 'P': the job is plain and gets its record here, from ARGV[8..14]: name, kind, rules, spec, args, labels, entry
 -- then per task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
@@ -16,7 +16,7 @@ if ARGV[3] ~= '' and (redis.call('HGET', KEYS[15], ARGV[3]) or '') ~= ARGV[4] th
 local at = 8
 local J = load(K, uid)
 local plain = ARGV[7] == 'P'
-if plain then at = 14 end
+if plain then at = 15 end
 
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local results, entries, out, any = {}, {}, {}, false

@@ -6,7 +6,7 @@
 -- KEYS[7]      kinds   set     kinds that the queue has seen
 -- KEYS[8..]    per kind: ready (stream), bell (list); then the seven keys of each job with a record
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of kinds
--- ARGV[5..] per kind its name; then per job: 'P', kind no., header, args | 'J', kind no., name, uid, rules, success, spec, args, owner, sum
+-- ARGV[5..] per kind its name; then per job: 'P', kind no., header, args | 'J', kind no., name, uid, rules, success, spec, args, owner, sum, labels
 -- returns one line per job: 'P <entry>' | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>'
 local now, op, mode, nkinds = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
@@ -34,7 +34,7 @@ while at <= #ARGV do
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
     end
     jobs[#jobs + 1] = j
-    at, key = at + 10, key + 7
+    at, key = at + 11, key + 7
   end
 end
 
@@ -44,7 +44,7 @@ local function record(j)
   local a = j.at
   local K = keys(j.key, 6 + 2 * j.kind)
   local J = create(K, now, { kind = ARGV[4 + j.kind], name = ARGV[a], uid = ARGV[a + 1], rules = ARGV[a + 2],
-    success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = ARGV[a + 7] })
+    success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = ARGV[a + 7], labels = ARGV[a + 8] })
   J.budget = budget
   emit(K, J, 'Submitted')
   sync(K, J, now)

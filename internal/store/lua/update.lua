@@ -1,6 +1,6 @@
 -- update stores a changed spec and looks at the job.
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
--- ARGV[1] now  ARGV[2] uid  ARGV[3] generation that was read  ARGV[4] rules  ARGV[5] success  ARGV[6] spec
+-- ARGV[1] now  ARGV[2] uid  ARGV[3] generation that was read  ARGV[4] rules  ARGV[5] success  ARGV[6] spec  ARGV[7] labels
 -- returns 'OK' | 'GONE' | 'CONFLICT'
 local now = clock(ARGV[1])
 local K = keys(6, 13)
@@ -10,7 +10,8 @@ local gen = redis.call('HGET', K.job, 'gen')
 if gen == tostring(tonumber(ARGV[3]) + 1) and redis.call('HGET', K.job, 'spec') == ARGV[6] then return 'OK' end
 if gen ~= ARGV[3] then return 'CONFLICT' end
 
-redis.call('HSET', K.job, 'gen', tonumber(gen) + 1, 'rules', ARGV[4], 'success', ARGV[5], 'spec', ARGV[6])
+redis.call('HSET', K.job, 'gen', tonumber(gen) + 1, 'rules', ARGV[4], 'success', ARGV[5], 'spec', ARGV[6], 'labels', ARGV[7])
+J.labels = ARGV[7]
 local before = J.rules.completions
 J.rules = fields(ARGV[4], RULES_TEXT, RULES, {})
 if J.phase == '' and J.rules.completions >= 0 and J.rules.completions < before then cut(K, J) end
