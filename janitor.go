@@ -21,6 +21,7 @@ type janitor struct {
 	every time.Duration
 	kinds []string
 	seen  map[string]sighting
+	swept *pulse
 }
 
 // sighting is the last sign of life of a worker.
@@ -42,7 +43,9 @@ func newJanitor(q *Queue, lease time.Duration, log *slog.Logger) *janitor {
 
 func (j *janitor) run(ctx context.Context) {
 	for pause(ctx, j.every) {
+		j.swept.begin(max(DefaultLease, j.every))
 		shortest, err := j.sweep(ctx)
+		j.swept.end(err)
 		if err != nil && ctx.Err() == nil {
 			j.log.Warn("janitor cannot look", "error", err)
 		}

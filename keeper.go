@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 )
 
 // keeper serves the timers of a queue: whatever is due it has looked at. Any
@@ -14,8 +16,12 @@ type keeper struct {
 	log     *slog.Logger
 	timers  bool             // or only orders are heard of
 	onOrder func(job string) // tasks of a job were told to stop
-	ready   chan struct{}    // closed when no order is missed any more
-	next    chan time.Time   // when the first timer is due, by this process's clock
+	heard   *pulse           // nil: nobody asks
+	looked  *pulse
+	retry   *backoff.ExponentialBackOff // of looking at the timers
+	within  time.Duration               // in which calls should succeed, by Health
+	ready   chan struct{}               // closed when no order is missed any more
+	next    chan time.Time              // when the first timer is due, by this process's clock
 	offset  struct {
 		mu    sync.Mutex
 		redis int64     // Redis's time in ms
@@ -28,7 +34,7 @@ type keeper struct {
 const timerHold = 10 * time.Second
 
 func newKeeper(q *Queue, log *slog.Logger, timers bool) *keeper {
-	return &keeper{queue: q, log: log, timers: timers, onOrder: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
+	return &keeper{queue: q, log: log, timers: timers, retry: newRetry(), onOrder: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -42,14 +48,16 @@ func (k *keeper) run(ctx context.Context) {
 
 // listen hears of orders and of timers that are due earlier than the others.
 func (k *keeper) listen(ctx context.Context) {
-	last := ""
+	last, retry := "", newRetry()
 	for ctx.Err() == nil {
+		k.heard.begin(waitAtMost + k.within)
 		orders, at, err := k.queue.store.Orders(ctx, last, waitAtMost)
-		if err != nil {
+		if k.heard.end(err); err != nil {
 			k.log.Debug("listening failed", "error", err)
-			pause(ctx, time.Second)
+			pause(ctx, retry.NextBackOff())
 			continue
 		}
+		retry.Reset()
 		if last == "" {
 			close(k.ready)
 			k.look(ctx, time.Now()) // what was told of before is not heard any more
@@ -113,13 +121,15 @@ func (k *keeper) serve(ctx context.Context) {
 
 // turn looks at what is due and answers when to do so again.
 func (k *keeper) turn(ctx context.Context) time.Time {
+	k.looked.begin(k.within)
 	due, err := k.queue.store.Due(ctx, timerHold)
-	if err != nil {
+	if k.looked.end(err); err != nil {
 		if ctx.Err() == nil {
 			k.log.Warn("timers cannot be read", "error", err)
 		}
-		return time.Now().Add(time.Second)
+		return time.Now().Add(k.retry.NextBackOff())
 	}
+	k.retry.Reset()
 	k.offset.mu.Lock()
 	k.offset.redis, k.offset.at = due.Now, time.Now()
 	k.offset.mu.Unlock()

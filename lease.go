@@ -46,9 +46,15 @@ func (s *station) keepLeases(ctx context.Context) {
 func (s *station) renew(ctx context.Context, tasks []*RawTask) error {
 	ctx, cancel := context.WithTimeout(ctx, s.w.cfg.Lease/3)
 	defer cancel()
+	s.signs.RLock()
+	defer s.signs.RUnlock()
+	if s.left {
+		return nil
+	}
 	sent := time.Since(s.began)
+	s.pulse.renewals.begin(s.w.cfg.Lease)
 	states, err := s.store.Renew(ctx, s.id, strconv.FormatInt(s.beat.Add(1), 10), s.w.cfg.Lease, s.workerInfo(), storeTasks(tasks))
-	if err != nil {
+	if s.pulse.renewals.end(err); err != nil {
 		return err
 	}
 	s.beatAt.Store(int64(sent))

@@ -122,10 +122,12 @@ func (s *settler) try(ctx context.Context, batch []timedResult) (again []timedRe
 		results[i].Ago = time.Since(r.ended)
 	}
 	st := s.station
+	st.pulse.results.begin(st.w.cfg.Lease)
+	var failed error
 	for i, o := range st.store.Settle(ctx, results, store.Guard{}, st.now.Load()) {
 		switch {
 		case o.Err != nil:
-			again = append(again, batch[i])
+			again, failed = append(again, batch[i]), o.Err
 			if len(again) == 1 {
 				st.log.Warn("settling failed", "error", o.Err)
 			}
@@ -133,6 +135,7 @@ func (s *settler) try(ctx context.Context, batch []timedResult) (again []timedRe
 			st.log.Debug("result came too late", "job", results[i].Task.Job, "index", results[i].Task.Slot)
 		}
 	}
+	st.pulse.results.end(failed)
 	return again
 }
 

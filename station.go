@@ -40,6 +40,11 @@ type station struct {
 	running sync.WaitGroup
 	cache   workCache
 	settler settler
+
+	pulse    pulses
+	signs    sync.RWMutex // held while a sign of life is sent, and to set left
+	left     bool
+	draining atomic.Bool
 }
 
 // waitAtMost bounds every wait for Redis to say something: a lost ring costs
@@ -76,10 +81,13 @@ func (s *station) run(ctx context.Context) {
 	helpers.Go(func() { s.keepLeases(base) })
 	helpers.Go(func() { s.watchLeases(base) })
 	keeper := newKeeper(s.queue, s.log, !s.w.cfg.HandlersOnly)
+	keeper.heard, keeper.looked, keeper.within = &s.pulse.orders, &s.pulse.timers, s.w.cfg.Lease
 	keeper.onOrder = func(job string) { s.check(base, job) }
 	helpers.Go(func() { keeper.run(base) })
 	if !s.w.cfg.HandlersOnly {
-		helpers.Go(func() { newJanitor(s.queue, s.w.cfg.Lease, s.log).run(base) })
+		janitor := newJanitor(s.queue, s.w.cfg.Lease, s.log)
+		janitor.swept = &s.pulse.sweeps
+		helpers.Go(func() { janitor.run(base) })
 	}
 	claimed := make(chan struct{})
 	go func() {
@@ -94,6 +102,7 @@ func (s *station) run(ctx context.Context) {
 		}
 	}()
 	<-ctx.Done()
+	s.draining.Store(true)
 	s.wake(base)
 	<-claimed
 	s.drain(base)
@@ -112,6 +121,7 @@ func (s *station) wake(ctx context.Context) {
 // claim takes tasks while there are free slots, until ctx is cancelled. Calls
 // to Redis go by base, so that a claim under way is heard to its end.
 func (s *station) claim(ctx, base context.Context) {
+	retry := newRetry()
 	for ctx.Err() == nil {
 		n := s.w.slots.take(ctx, min(s.w.cfg.Concurrency, store.Limit))
 		if n == 0 {
@@ -125,9 +135,13 @@ func (s *station) claim(ctx, base context.Context) {
 		s.start(base, tasks)
 		s.w.slots.give(n - len(tasks))
 		if len(tasks) == 0 && ctx.Err() == nil {
-			if err := s.store.Wait(base, s.id, s.kinds, waitAtMost); err != nil {
+			s.pulse.claims.begin(waitAtMost + s.w.cfg.Lease)
+			err := s.store.Wait(base, s.id, s.kinds, waitAtMost)
+			if s.pulse.claims.end(err); err != nil {
 				s.log.Debug("wait failed", "error", err)
-				pause(ctx, time.Second)
+				pause(ctx, retry.NextBackOff())
+			} else {
+				retry.Reset()
 			}
 		}
 	}
@@ -143,8 +157,9 @@ func (s *station) claimSurely(ctx, base context.Context, n int) []store.Task {
 	retry := newRetry()
 	for {
 		sent := time.Since(s.began)
+		s.pulse.claims.begin(s.w.cfg.Lease)
 		tasks, now, err := s.store.Claim(base, c)
-		if err == nil {
+		if s.pulse.claims.end(err); err == nil {
 			s.beatAt.Store(int64(sent))
 			s.now.Store(now)
 			return tasks
@@ -296,6 +311,9 @@ func (s *station) leave(base context.Context) error {
 		}
 	}
 	s.settler.flush(ctx)
+	s.signs.Lock() // a sign of life must not come after
+	s.left = true
+	s.signs.Unlock()
 	return s.store.Leave(ctx, s.id, "", s.kinds)
 }
 

@@ -59,8 +59,9 @@ type Worker struct {
 	errs     []error // found at registration, reported by Run
 	slots    slots
 	log      *slog.Logger
-	mu       sync.Mutex // guards ran
+	mu       sync.Mutex // guards what follows
 	ran      bool
+	stations []*station // while it runs
 }
 
 // NewWorker makes a worker for q and the queues of cfg. It does nothing until
@@ -130,12 +131,25 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.validate(); err != nil {
 		return err
 	}
+	stations := make([]*station, len(w.queues))
+	for i, q := range w.queues {
+		stations[i] = newStation(w, q)
+	}
+	w.stand(stations)
+	defer w.stand(nil)
 	var all sync.WaitGroup
-	for _, q := range w.queues {
-		all.Go(func() { newStation(w, q).run(ctx) })
+	for _, s := range stations {
+		all.Go(func() { s.run(ctx) })
 	}
 	all.Wait()
 	return nil
+}
+
+// stand notes where the worker works, for Health.
+func (w *Worker) stand(stations []*station) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stations = stations
 }
 
 // slots are the places for running handlers.

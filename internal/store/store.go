@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -37,6 +39,11 @@ type Store struct {
 	// Clock, if set, gives the scripts their time, in ms, instead of Redis's
 	// TIME. It is for tests.
 	Clock func() int64
+
+	reload struct {
+		mu sync.Mutex
+		at time.Time // when a cluster client was last told to look again
+	}
 }
 
 // New makes the store of a queue.
@@ -109,18 +116,6 @@ func (s *Store) runAll(ctx context.Context, calls []call) {
 			c.cmd = c.script.Eval(ctx, s.rdb, c.keys, c.args...)
 		}
 	}
-}
-
-// seen looks at an error on its way out. A cluster client goes on asking a
-// node that has died for up to a minute, unless it is told to look again.
-func (s *Store) seen(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, redis.Nil) {
-		return err
-	}
-	if c, ok := s.rdb.(*redis.ClusterClient); ok && !isReply(err) {
-		c.ReloadState(context.WithoutCancel(ctx))
-	}
-	return err
 }
 
 // isReply tells an error that Redis answered from one of the connection.
