@@ -285,6 +285,42 @@ func (q *Queue) ListCron(ctx context.Context) iter.Seq2[*CronJob, error] {
 	}
 }
 
+// Upcoming are the next n scheduled times after one and after the last run, in the cron job's zone:
+// fewer where there are no more within forty years. Whether a run starts then
+// is a matter of Suspend and the ConcurrencyPolicy. n is at most 1000; a bad
+// schedule or zone is an [*InvalidError].
+func (c *CronJob) Upcoming(after time.Time, n int) ([]time.Time, error) {
+	var v validation
+	if v.schedule(c); n < 0 || n > 1000 {
+		v.add("n", FieldInvalid, n, "must be between 0 and 1000")
+	}
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	s, err := schedule.Parse(c.Schedule, c.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	from := c.base().Created
+	if b := c.base(); !b.LastRun.IsZero() {
+		from = b.LastRun
+	}
+	if !from.IsZero() { // "@every" counts from it
+		if last, _, _ := s.Last(from, after); !last.IsZero() {
+			from = last
+		}
+		after = from
+	}
+	var out []time.Time
+	for len(out) < n {
+		if after = s.Next(after); after.IsZero() {
+			break
+		}
+		out = append(out, after)
+	}
+	return out, nil
+}
+
 // SuspendCron starts no more runs of a cron job until ResumeCron. Runs under
 // way go on.
 func (q *Queue) SuspendCron(ctx context.Context, name string) (*CronJob, error) {

@@ -470,6 +470,10 @@ type JobStatus struct {
 	// is empty where BackoffLimitPerIndex is not set.
 	FailedIndexes string `json:"failedIndexes,omitempty"`
 
+	// LastError is what the last attempt failed with that did, at most 200
+	// bytes of it; an attempt that was lost is a failure here too.
+	LastError string `json:"lastError,omitempty"`
+
 	// NextRetryAt is when the earliest waiting retry is due, or zero.
 	NextRetryAt time.Time `json:"nextRetryAt,omitzero"`
 }

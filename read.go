@@ -88,6 +88,7 @@ func status(r *store.Record, spec *JobSpec) JobStatus {
 		Conditions: conditions(r), StartedAt: at(r.StartedAt),
 		Active: r.Active, Terminating: r.Ending, Succeeded: r.Succeeded, Failed: r.Failed,
 	}
+	s.LastError = lastError(r.Error)
 	if r.Running {
 		s.Ready = 1
 	}
@@ -105,6 +106,27 @@ func status(r *store.Record, spec *JobSpec) JobStatus {
 	}
 	return s
 }
+
+// lastError reads the beginning of a JSON string, without its first quote.
+func lastError(text string) (out string) {
+	const longestEscape = len(`\ud83d\ude00`)
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' {
+			i++
+		} else if text[i] == '"' {
+			text = text[:i]
+		}
+	}
+	for i := range min(longestEscape, len(text)) { // the end may be torn
+		if json.Unmarshal([]byte(`"`+text[:len(text)-i]+`"`), &out) == nil {
+			break
+		}
+	}
+	return cut(strings.TrimRight(out, "\uFFFD"), maxLastError)
+}
+
+// maxLastError bounds JobStatus.LastError, in bytes.
+const maxLastError = 200
 
 // at is a time of Redis's clock, in ms; 0 is the zero time.
 func at(ms int64) time.Time {
@@ -166,6 +188,9 @@ type ListOptions struct {
 	// Selector is a label selector as Kubernetes reads it, at most 100
 	// requirements, such as "env in (test,dev),tier!=web,!old"; "" takes all.
 	Selector string
+	// Name and Error are parts of the name, and of the last error or of a
+	// condition's reason or message, whatever their case; "" takes all.
+	Name, Error string
 	// Continue goes on after the job whose token it is; see ListPage.
 	Continue string
 }
@@ -320,7 +345,8 @@ type TaskInfo struct {
 	Index   int
 	Attempt int
 	Token   string
-	Worker  string // "" while none has it
+	Worker  string    // "" while none has it
+	ReadyAt time.Time // since when a worker could have it
 }
 
 // Tasks reads the active tasks of a job, at most 500, by index.
@@ -333,12 +359,12 @@ func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 		if r.Active == 0 {
 			return nil, nil
 		}
-		return []TaskInfo{{Attempt: 1, Token: r.Entry}}, nil
+		return []TaskInfo{{Attempt: 1, Token: r.Entry, ReadyAt: at(r.Created)}}, nil
 	}
 	running, err := q.store.Tasks(ctx, name, r.Kind)
 	out := make([]TaskInfo, len(running))
 	for i, t := range running {
-		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker}
+		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker, ReadyAt: at(store.EntryTime(t.Entry))}
 	}
 	return out, err
 }
@@ -363,12 +389,7 @@ func (q *Queue) Errors(ctx context.Context, name string) iter.Seq2[AttemptError,
 		var page []AttemptError
 		pages(yield, &page, func(cursor uint64) (uint64, error) {
 			return q.store.Failures(ctx, name, cursor, func(slot int, ms int64, data []byte) {
-				var e AttemptError
-				if err := json.Unmarshal(data, &e); err != nil {
-					e.Message = "unreadable record of an error: " + err.Error()
-				}
-				e.Index, e.At = slot, at(ms)
-				page = append(page, e)
+				page = append(page, attemptError(slot, ms, data))
 			})
 		})
 	}

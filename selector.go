@@ -1,6 +1,11 @@
 package stint
 
-import "github.com/stint-go/stint/internal/selector"
+import (
+	"slices"
+	"strings"
+
+	"github.com/stint-go/stint/internal/selector"
+)
 
 // matcher tells which jobs the options choose.
 func (o *ListOptions) matcher() (func(*Job) bool, error) {
@@ -10,8 +15,20 @@ func (o *ListOptions) matcher() (func(*Job) bool, error) {
 	}
 	return func(j *Job) bool {
 		return (o.Kind == "" || j.Kind == o.Kind) && (o.Phase == "" || j.Phase() == o.Phase) &&
-			hasAll(j.Spec.Labels, o.Labels) && chosen.Matches(j.Spec.Labels)
+			hasAll(j.Spec.Labels, o.Labels) && chosen.Matches(j.Spec.Labels) && contains(j.Name, o.Name) && j.failedWith(o.Error)
 	}, nil
+}
+
+// failedWith tells whether the job tells of an error with this text.
+func (j *Job) failedWith(text string) bool {
+	return contains(j.Status.LastError, text) || slices.ContainsFunc(j.Status.Conditions, func(c Condition) bool {
+		return contains(c.Reason, text) || contains(c.Message, text)
+	})
+}
+
+// contains looks for a part of a text, whatever the case.
+func contains(text, part string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
 // matcher tells which events the options choose.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Event is something that happened to a job.
@@ -30,13 +32,17 @@ func (s *Store) Events(ctx context.Context, after string, atMost time.Duration) 
 	}
 	out := make([]Event, 0, len(msgs))
 	for _, m := range msgs {
-		f := func(k string) string { v, _ := m.Values[k].(string); return v }
-		kept, has := m.Values["o"].(string)
-		out = append(out, Event{
-			ID: m.ID, Type: f("e"), Name: f("j"), UID: f("u"), Kind: f("k"), Reason: f("r"), Labels: []byte(f("l")), Kept: []byte(kept), HasKept: has,
-		})
+		out = append(out, eventFrom(m))
 	}
 	return out, last, nil
+}
+
+func eventFrom(m redis.XMessage) Event {
+	f := func(k string) string { v, _ := m.Values[k].(string); return v }
+	kept, has := m.Values["o"].(string)
+	return Event{
+		ID: m.ID, Type: f("e"), Name: f("j"), UID: f("u"), Kind: f("k"), Reason: f("r"), Labels: []byte(f("l")), Kept: []byte(kept), HasKept: has,
+	}
 }
 
 // Reaches tells whether the events still hold all that came after an ID.

@@ -16,7 +16,8 @@ import "strconv"
 //	job:<n>:ends    hash    entry -> slot, counts, cause: told to stop   sync, evict            settled
 //	job:<n>:wait    zset    slot -> slot, or due time: to start again    sync, settle           started
 //	job:<n>:data    hash    u: counts, r: result, c: checkpoint,
-//	                        p: progress of a slot, e: its errors         settle, note           with the job
+//	                        p: progress of a slot, e: its errors, T and
+//	                        t: when how many ended                       settle, note           with the job
 //	timers          zset    <name>, cron/<name>, past/<name> -> due      sync, cron, finish     done
 //	jobs            zset    name -> created, of jobs with a record       submit, settle         with the job
 //	cron            hash    name -> version and record of a cron job     cron                   deleted

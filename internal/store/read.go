@@ -23,6 +23,7 @@ type Record struct {
 
 	Phase           rules.Phase
 	Reason, Message string
+	Error           string // of the last attempt that failed: the beginning of a JSON string
 	FateAt, EndedAt int64
 	StartedAt       int64
 	Suspended       bool
@@ -134,7 +135,7 @@ func readRecord(h map[string]string) (*Record, error) {
 		Name: h["name"], UID: h["uid"], Kind: h["kind"], Owner: h["owner"],
 		Generation: atoi(h["gen"]), Created: atoi64(h["created"]),
 		Spec: []byte(h["spec"]), Args: []byte(h["args"]),
-		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"],
+		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"], Error: h["error"],
 		FateAt: n[0], EndedAt: n[1], StartedAt: n[2], Suspended: n[3] == 1, SuspendedAt: n[4],
 		Succeeded: int(n[5]), Failed: int(n[6] - n[16]), RetryAt: n[9],
 		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1, Log: h["log"],

@@ -48,6 +48,8 @@ var (
 	renewSrc string
 	//go:embed lua/read.lua
 	readSrc string
+	//go:embed lua/held.lua
+	heldSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
 )
@@ -75,5 +77,6 @@ var (
 	sweepScript   = redis.NewScript(sweepSrc)
 	renewScript   = redis.NewScript(renewSrc)
 	readScript    = redis.NewScript(readSrc)
+	heldScript    = redis.NewScript(heldSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
 )

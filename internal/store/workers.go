@@ -16,6 +16,12 @@ func splitID(id string) (ms, seq int64) {
 	return atoi64(a), atoi64(b)
 }
 
+// EntryTime is when a task became ready, in ms.
+func EntryTime(entry string) int64 {
+	ms, _ := splitID(entry)
+	return ms
+}
+
 // StateLost is the state of a task that its worker holds no more.
 const StateLost = "lost"
 

@@ -135,6 +135,7 @@ local function save(K, J)
   local function put(f, v) set[#set + 1] = f; set[#set + 1] = v end
   if J.fated then put('phase', J.phase); put('reason', J.reason) end
   if J.message then put('message', J.message) end
+  if J.error then put('error', J.error) end
   if J.told then put('log', J.log) end
   if J.hit then put('hits', table.concat(J.hits, ',')) end
   redis.call('HSET', K.job, unpack(set))

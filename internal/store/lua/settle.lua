@@ -18,6 +18,7 @@ local J = load(K, uid)
 local plain = ARGV[7] == 'P'
 if plain then at = 15 end
 
+local PACED = 16 -- completions of a job whose pace is worth keeping
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local results, entries, out, any = {}, {}, {}, false
 while at <= #ARGV do
@@ -65,6 +66,24 @@ local function keep_error(r)
   if n <= 10000 or redis.call('HEXISTS', K.data, field) == 1 then
     redis.call('HSET', K.data, field, string.format('%.0f ', now) .. ARGV[r.arg])
   end
+  local _, at = string.find(ARGV[r.arg], '"message":"', 1, true)
+  if at then J.error = string.sub(ARGV[r.arg], at + 1, at + 400) end
+end
+
+-- pace counts what succeeded and failed in spans of time from the first end
+-- on: a span is a second at first, and never more than a 32nd of the time
+-- passed, so that there are few of them however long the job takes.
+local function pace(good, bad)
+  local began = redis.call('HGET', K.data, 'T')
+  if not began then
+    began = string.format('%.0f', now)
+    redis.call('HSET', K.data, 'T', began)
+  end
+  local age, width = math.max(0, now - began), 1000
+  while age >= 64 * width do width = width * 2 end
+  local span = 't:' .. width / 1000 .. ':' .. math.floor(age / width)
+  if good > 0 then redis.call('HINCRBY', K.data, span .. ':s', good) end
+  if bad > 0 then redis.call('HINCRBY', K.data, span .. ':f', bad) end
 end
 
 local function lost(r)
@@ -129,7 +148,7 @@ local function stopped(r)
   return true
 end
 
-local ended = {}
+local ended, before = {}, J.succeeded
 for i, r in ipairs(results) do
   if not taken[i] then
     -- ended before
@@ -142,6 +161,7 @@ for i, r in ipairs(results) do
   end
 end
 if #ended > 0 then redis.call('HDEL', K.tasks, unpack(ended)) end
+if J.rules.completions < 0 or J.rules.completions >= PACED then pace(J.succeeded - before, #failures) end
 
 local late = #failures
 if success_at > 0 then
