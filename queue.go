@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -212,6 +214,9 @@ func (q *Queue) plainSpec(s JobSpec) ([]byte, error) {
 		s.TTLAfterFinished = &q.cfg.DefaultTTL
 	}
 	s.Completions, s.Parallelism = nil, nil
+	if reflect.ValueOf(&s).Elem().IsZero() {
+		return nil, nil
+	}
 	data, err := json.Marshal(s)
 	if err != nil || string(data) == "{}" {
 		return nil, err
@@ -301,7 +306,7 @@ func (b *submitters) send(ctx context.Context, st *store.Store) {
 	batch := b.waiting[:min(len(b.waiting), store.Limit)]
 	b.waiting = b.waiting[len(batch):]
 	b.calls++
-	op := fmt.Sprint(b.calls)
+	op := strconv.FormatInt(b.calls, 10)
 	b.mu.Unlock()
 	subs := make([]store.Submission, len(batch))
 	for i, w := range batch {

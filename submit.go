@@ -20,9 +20,13 @@ const patience = 10 * time.Second
 // submitSurely repeats a submission until Redis has answered it: repeated
 // calls of one operation store its jobs once.
 func submitSurely(ctx context.Context, st *store.Store, id, op string, all bool, subs []store.Submission) ([]store.Answer, error) {
+	answers, err := st.Submit(ctx, id, op, all, subs)
+	if err == nil || !store.Temporary(err) {
+		return answers, err
+	}
 	policy := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(20*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(patience))
-	answers, err := backoff.RetryWithData(func() ([]store.Answer, error) {
+	answers, err = backoff.RetryWithData(func() ([]store.Answer, error) {
 		a, err := st.Submit(ctx, id, op, all, subs)
 		if err != nil && !store.Temporary(err) {
 			return nil, backoff.Permanent(err)

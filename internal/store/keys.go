@@ -25,7 +25,7 @@ import "strconv"
 //	worker:<id>     hash    a worker's last claim and what it says of
 //	                        itself                                       claim, renew           leave, or a day
 //	kinds           set     kinds that the queue has seen                submit, cron           stays
-//	sub:<id>        hash    a submitter's last operation and its answer  submit                 ten minutes
+//	sub:<id>        string  a submitter's last operation and its answer  submit                 ten minutes
 //	past:<b>        hash    finished plain jobs that go together         finish                 forget
 //	pasts           zset    <b> -> when it goes                          finish                 forget
 //	stats:<kind>    hash    minute of the day -> minute and what ended   finish, settle         two days

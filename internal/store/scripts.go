@@ -14,6 +14,8 @@ var jobSrc string
 var (
 	//go:embed lua/submit.lua
 	submitSrc string
+	//go:embed lua/enqueue.lua
+	enqueueSrc string
 	//go:embed lua/claim.lua
 	claimSrc string
 	//go:embed lua/finish.lua
@@ -68,6 +70,7 @@ var (
 	retryScript   = redis.NewScript(jobSrc + retrySrc)
 	cronScript    = redis.NewScript(jobSrc + cronSrc)
 	adoptScript   = redis.NewScript(jobSrc + adoptSrc)
+	enqueueScript = redis.NewScript(prelude + enqueueSrc)
 	claimScript   = redis.NewScript(prelude + claimSrc)
 	finishScript  = redis.NewScript(prelude + finishSrc)
 	dueScript     = redis.NewScript(prelude + dueSrc)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stint-go/stint/internal/rules"
@@ -35,6 +36,9 @@ type Answer struct {
 // submitter, so that a repeated one is answered and not done again; with all,
 // nothing is stored if one is in conflict.
 func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs []Submission) ([]Answer, error) {
+	if !slices.ContainsFunc(jobs, func(j Submission) bool { return !j.Plain }) {
+		return s.enqueue(ctx, submitter, op, jobs)
+	}
 	keys := append(s.keys.queue(), s.keys.submitter(submitter), s.keys.kinds())
 	kinds := map[string]int{}
 	mode := "each"
@@ -61,6 +65,29 @@ func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs
 			j.Spec, j.Args, j.Owner, j.Sum, labelsText(j.Spec))
 	}
 	word, err := s.word(ctx, submitScript, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	return answers(word, len(jobs))
+}
+
+// enqueue stores plain jobs: these cannot be in conflict.
+func (s *Store) enqueue(ctx context.Context, submitter, op string, jobs []Submission) ([]Answer, error) {
+	keys := append(make([]string, 0, 4), s.keys.submitter(submitter), s.keys.kinds())
+	args := append(make([]any, 0, 3+3*len(jobs)), op, 0)
+	for i := range jobs {
+		if kind := jobs[i].Kind; !slices.Contains(args[2:], any(kind)) {
+			keys = append(keys, s.keys.ready(kind), s.keys.bell(kind))
+			args = append(args, kind)
+		}
+	}
+	kinds := args[2:]
+	args[1] = len(kinds)
+	for i := range jobs {
+		j := &jobs[i]
+		args = append(args, 1+slices.Index(kinds, any(j.Kind)), plainHeader(j.Spec), j.Args)
+	}
+	word, err := s.word(ctx, enqueueScript, keys, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,12 @@ local function clock(given)
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- repeated answers an operation that a submitter has sent before as then.
+local function repeated(key, op)
+  local last = redis.call('GET', key)
+  if last and string.sub(last, 1, #op + 1) == op .. ' ' then return string.sub(last, #op + 2) end
+end
+
 -- take ends entries: it answers which of them nobody had ended before. XACK
 -- goes first, for a script that begins with it may write when memory is out.
 -- Whoever ends an entry deletes it in the same step; so only entries that are

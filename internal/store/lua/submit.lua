@@ -2,7 +2,7 @@
 -- with a record. Nothing is written unless all of it can be; a repeated call
 -- answers as the first did.
 -- KEYS[1..5]   queue   timers, jobs, events, ctl, waits
--- KEYS[6]      sub     hash    the submitting client's last operation and its answer
+-- KEYS[6]      sub     string  the submitting client's last operation and its answer
 -- KEYS[7]      kinds   set     kinds that the queue has seen
 -- KEYS[8..]    per kind: ready (stream), bell (list); then the seven keys of each job with a record
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of kinds
@@ -11,8 +11,8 @@
 local now, op, mode, nkinds = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if op ~= '' then
-  local last = redis.call('HMGET', KEYS[6], 'op', 'answer')
-  if last[1] == op then return last[2] end
+  local answer = repeated(KEYS[6], op)
+  if answer then return answer end
 end
 
 for _, a in ipairs(ARGV) do
@@ -68,8 +68,5 @@ end
 for kind in pairs(rung) do ring(KEYS[7 + 2 * kind]) end
 if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(ARGV, 5, 4 + nkinds)) end
 local answer = table.concat(out, '\n')
-if op ~= '' then
-  redis.call('HSET', KEYS[6], 'op', op, 'answer', answer)
-  redis.call('PEXPIRE', KEYS[6], 600000)
-end
+if op ~= '' then redis.call('SET', KEYS[6], op .. ' ' .. answer, 'PX', 600000) end
 return answer
