@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 # Tests fail, and are not skipped, when there is no server for them.
 export STINT_REQUIRE_REDIS = 1
 
-.PHONY: help test check lint fmt race cover fuzz conformance redis tidy
+.PHONY: help test check lint fmt race cover fuzz conformance bench-quick redis tidy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -15,10 +15,11 @@ help: ## list the targets
 test: redis ## all tests of all modules, on miniredis and a real Redis
 	@set -e; for m in $(MODULES); do echo "== go test, module $$m"; (cd $$m && go test -timeout 8m ./...); done
 
-check: ## what CI runs: lint, test, conformance
+check: ## what CI runs: lint, test, conformance, bench-quick
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory conformance
+	@$(MAKE) --no-print-directory bench-quick
 
 lint: ## vet, formatting and linters of all modules, and whether their go.mod are tidy
 	@set -e; for m in $(MODULES); do echo "== lint, module $$m"; (cd $$m && go vet ./... && $(LINT) run ./... && go mod tidy -diff); done
@@ -38,6 +39,9 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 
 conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings
 	@script/conformance $(abspath $(TRACES))
+
+bench-quick: redis ## stint beside asynq and bare Streams, in 50 seconds: JSON on standard output
+	@cd bench && go build -o ../bin/bench . && ../bin/bench -quick
 
 redis: ## find or install a redis-server, which the tests start
 	@script/redis
