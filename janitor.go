@@ -119,7 +119,7 @@ func (j *janitor) reap(ctx context.Context, worker, beat string) error {
 			continue // no worker has ever come for this kind
 		}
 		j.log.Warn("worker was lost with its tasks", "lost", worker, "kind", kind, "tasks", len(tasks))
-		results, err := j.lost(ctx, tasks)
+		results, err := j.queue.lost(ctx, tasks)
 		if err != nil {
 			return err
 		}
@@ -140,9 +140,9 @@ func (j *janitor) reap(ctx context.Context, worker, beat string) error {
 }
 
 // lost says for each task what its loss means to its job.
-func (j *janitor) lost(ctx context.Context, tasks []store.Task) ([]store.Result, error) {
-	cache := newWorkCache(j.queue)
-	work, err := cache.fill(ctx, j.queue.store, tasks)
+func (q *Queue) lost(ctx context.Context, tasks []store.Task) ([]store.Result, error) {
+	cache := newWorkCache(q)
+	work, err := cache.fill(ctx, q.store, tasks)
 	if err != nil {
 		return nil, err
 	}

@@ -52,11 +52,7 @@ type station struct {
 const waitAtMost = 5 * time.Second
 
 func newStation(w *Worker, q *Queue) *station {
-	kinds := make([]string, 0, len(w.handlers))
-	for k := range w.handlers {
-		kinds = append(kinds, k)
-	}
-	slices.Sort(kinds)
+	kinds := w.Kinds()
 	s := &station{
 		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
 		tasks: map[*RawTask]struct{}{}, cache: newWorkCache(q),

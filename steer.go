@@ -164,6 +164,31 @@ func (q *Queue) Evict(ctx context.Context, name string, index int) error {
 	return q.steered(name, q.store.Evict(ctx, store.JobKey{Name: r.Name, Kind: r.Kind}, index, ""))
 }
 
+// Reap ends the running attempt at one index as lost, at once, as happens
+// by itself to those of a worker that gives no sign of life for a lease. It
+// is for a worker that is known to be dead, as the forced deletion of a pod is.
+// A handler that runs on is cancelled with cause [ErrLeaseLost], and what it
+// returns changes nothing. It is [ErrNotFound] where no worker has an attempt.
+func (q *Queue) Reap(ctx context.Context, name string, index int) error {
+	r, err := q.record(ctx, name)
+	if err != nil {
+		return err
+	}
+	key := store.JobKey{Name: r.Name, Kind: r.Kind}
+	task, err := q.store.TaskAt(ctx, key, index)
+	if err != nil {
+		return q.steered(name, err)
+	}
+	results, err := q.lost(ctx, []store.Task{task})
+	if err != nil {
+		return err
+	}
+	if o := q.store.Settle(ctx, results, store.Guard{}, 0)[0]; o.Err != nil {
+		return o.Err
+	}
+	return q.store.Order(ctx, r.Name)
+}
+
 // Retry opens indexes of a finished job again: those listed, in the form
 // "1-100,205", or, with "", all that have not succeeded. A new job takes the
 // place and the name of the old one and keeps its successes, its spec and its

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +94,9 @@ func (w *Worker) HandleRaw(kind string, h Handler) {
 	}
 	w.handlers[kind] = h
 }
+
+// Kinds are the kinds that have a handler, in order.
+func (w *Worker) Kinds() []string { return slices.Sorted(maps.Keys(w.handlers)) }
 
 // validate lists all that is wrong with the worker.
 func (w *Worker) validate() error {

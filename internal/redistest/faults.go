@@ -35,6 +35,7 @@ type Faults struct {
 	delay    time.Duration
 	held     [2]chan struct{} // by way: closed when what is held may pass; nil: nothing is
 	links    map[*link]bool
+	onReq    func()
 	lost     int
 	closed   bool
 	wg       sync.WaitGroup
@@ -74,6 +75,14 @@ func (f *Faults) Lost() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lost
+}
+
+// OnRequest has call called before each request is passed on; nil is nothing. It must
+// be safe for concurrent use.
+func (f *Faults) OnRequest(call func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onReq = call
 }
 
 // Delay has each reply reach its client d later; 0 is at once.
@@ -156,8 +165,11 @@ func (f *Faults) request(l *link, data []byte) bool {
 	} else if f.replies.meets(name) {
 		l.doomed.Store(true)
 	}
-	held := f.held[Requests]
+	held, call := f.held[Requests], f.onReq
 	f.mu.Unlock()
+	if call != nil {
+		call()
+	}
 	return !drop && l.wait(held)
 }
 

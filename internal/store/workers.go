@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,6 +144,42 @@ func (s *Store) HeldBy(ctx context.Context, worker, kind string, n int) ([]Task,
 		tasks[i] = t
 	}
 	return tasks, nil
+}
+
+// TaskAt reads the active task of a slot, ErrGone where no worker has one.
+func (s *Store) TaskAt(ctx context.Context, j JobKey, slot int) (Task, error) {
+	text, err := s.rdb.HGet(ctx, s.keys.tasks(j.Name), strconv.Itoa(slot)).Result()
+	if errors.Is(err, redis.Nil) {
+		return Task{}, ErrGone
+	}
+	entry, _, _ := strings.Cut(text, " ")
+	var msgs *redis.XMessageSliceCmd
+	var held *redis.XPendingExtCmd
+	if err == nil {
+		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			msgs = p.XRange(ctx, s.keys.ready(j.Kind), entry, entry)
+			held = p.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s.keys.ready(j.Kind), Group: group1, Start: entry, End: entry, Count: 1})
+			return nil
+		})
+	}
+	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
+		return Task{}, s.seen(ctx, err)
+	}
+	if len(msgs.Val()) == 0 || len(held.Val()) == 0 {
+		return Task{}, ErrGone
+	}
+	t := Task{Kind: j.Kind, Entry: entry}
+	header, _ := msgs.Val()[0].Values["t"].(string)
+	args, _ := msgs.Val()[0].Values["a"].(string)
+	t.read(header, args)
+	return t, nil
+}
+
+// Order has the workers that hold tasks of a job look whether these are
+// still their own.
+func (s *Store) Order(ctx context.Context, job string) error {
+	err := s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.ctl(), MaxLen: ordersKept, Approx: true, Values: []any{"j", job}}).Err()
+	return s.seen(ctx, err)
 }
 
 // Leave removes a worker that holds nothing any more. beat is "" where the
