@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"net"
+	"os/exec"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +32,29 @@ type Server struct {
 // test, and when the test has failed the end of its log is printed.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, bin: binary(t)}
+	return startOf(t, binary(t), args)
+}
+
+// EachServer runs a test on every real server there is, in parallel: those
+// that [Each] has. start is Start for it.
+func EachServer(t *testing.T, test func(t *testing.T, start func(args ...string) *Server)) {
+	t.Helper()
+	run := func(name, bin string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(args ...string) *Server { return startOf(t, bin, args) })
+		})
+	}
+	bin := binary(t)
+	run("redis", bin)
+	if valkey, err := exec.LookPath("valkey-server"); err == nil && valkey != bin {
+		run("valkey", valkey)
+	}
+}
+
+func startOf(t testing.TB, bin string, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, bin: bin}
 	s.args = append([]string{"--bind", host, "--save", "", "--dir", t.TempDir()}, args...)
 	var err error
 	s.proc, s.port, err = runOnFreePort(s.bin, s.args)

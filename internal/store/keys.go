@@ -32,6 +32,8 @@ import "strconv"
 //	waits           hash    plain jobs whose end somebody waits for      wait                   an hour at most
 //	events          stream  what happened to jobs, about 10,000 entries  every verb             trimmed
 //	ctl             stream  j: look at your tasks of a job; t: a timer   sync, evict, delete    trimmed at about 1,000
+//	steer           -       nothing: declared by what steers jobs, so that
+//	                        ACLs refuse it whole, before it has written  nobody                 never
 type keys struct{ prefix string }
 
 func newKeys(queue string) keys { return keys{"stint:{" + queue + "}:"} }
@@ -75,6 +77,11 @@ func (k keys) transition(name, kind string) []string {
 	all := append(make([]string, 0, 16), k.queue()...)
 	all = append(all, k.record(name)...)
 	return append(all, k.ready(kind), k.bell(kind))
+}
+
+// steering are the keys of a script by which somebody changes a job.
+func (k keys) steering(name, kind string) []string {
+	return append(k.transition(name, kind), k.prefix+"steer")
 }
 
 // bucket names the hash of finished plain jobs in which one goes that expires

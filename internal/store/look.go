@@ -139,7 +139,7 @@ func (s *Store) Held(ctx context.Context, kinds []string, worker string) ([]Held
 	for i, k := range kinds {
 		keys[i] = s.keys.ready(k)
 	}
-	v, err := s.run(ctx, heldScript, keys, strconv.Itoa(Limit), worker)
+	v, err := s.read(ctx, heldScript, keys, strconv.Itoa(Limit), worker)
 	if err != nil {
 		return nil, err
 	}

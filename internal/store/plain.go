@@ -193,15 +193,16 @@ func (s *Store) ListPast(ctx context.Context, past string, cursor uint64, n int,
 }
 
 // Await says that somebody waits for the end of a job, so that it is told
-// among the events even where nothing of the job is kept. When memory is out
-// nobody can be told; whoever waits then goes by the record alone.
+// among the events even where nothing of the job is kept. When memory is out,
+// or whoever waits may only read, nobody can be told; it then goes by the
+// record alone.
 func (s *Store) Await(ctx context.Context, name string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, s.keys.waits(), name, 1)
 		p.PExpire(ctx, s.keys.waits(), time.Hour)
 		return nil
 	})
-	if redis.HasErrorPrefix(err, "OOM") {
+	if redis.HasErrorPrefix(err, "OOM") || redis.HasErrorPrefix(err, "NOPERM") {
 		return nil
 	}
 	return s.seen(ctx, err)

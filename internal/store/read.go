@@ -70,7 +70,7 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 	for _, n := range names {
 		keys = append(keys, s.keys.job(n), s.keys.done(n), s.keys.bad(n), s.keys.wait(n))
 	}
-	v, err := s.run(ctx, readScript, keys, lateFrom)
+	v, err := s.read(ctx, readScript, keys, lateFrom)
 	if err != nil {
 		return nil, err
 	}

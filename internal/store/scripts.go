@@ -44,8 +44,6 @@ var (
 	adoptSrc string
 	//go:embed lua/sweep.lua
 	sweepSrc string
-	//go:embed lua/now.lua
-	nowSrc string
 	//go:embed lua/renew.lua
 	renewSrc string
 	//go:embed lua/read.lua
@@ -75,7 +73,6 @@ var (
 	finishScript  = redis.NewScript(prelude + finishSrc)
 	dueScript     = redis.NewScript(prelude + dueSrc)
 	forgetScript  = redis.NewScript(prelude + forgetSrc)
-	nowScript     = redis.NewScript(prelude + nowSrc)
 	noteScript    = redis.NewScript(prelude + noteSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
 	renewScript   = redis.NewScript(renewSrc)

@@ -29,7 +29,7 @@ type JobKey struct{ Name, Kind string }
 // Delete takes one step at removing a job; more tells that there are further
 // ones. uid may be "" for any job of that name.
 func (s *Store) Delete(ctx context.Context, j JobKey, uid string) (more bool, err error) {
-	word, err := s.word(ctx, deleteScript, s.keys.transition(j.Name, j.Kind), s.now(), uid)
+	word, err := s.word(ctx, deleteScript, s.keys.steering(j.Name, j.Kind), s.now(), uid)
 	if err != nil {
 		return false, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) Delete(ctx context.Context, j JobKey, uid string) (more bool, er
 // Update stores a changed spec, if the job still is of the generation that
 // was read.
 func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int, spec []byte, r rules.Spec) error {
-	word, err := s.word(ctx, updateScript, s.keys.transition(j.Name, j.Kind),
+	word, err := s.word(ctx, updateScript, s.keys.steering(j.Name, j.Kind),
 		s.now(), uid, generation, rulesText(r), successText(r.Success), spec, labelsText(spec))
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int
 
 // Evict tells the running task of a slot to stop. entry may be "" for any.
 func (s *Store) Evict(ctx context.Context, j JobKey, slot int, entry string) error {
-	word, err := s.word(ctx, evictScript, s.keys.transition(j.Name, j.Kind), s.now(), slot, entry)
+	word, err := s.word(ctx, evictScript, s.keys.steering(j.Name, j.Kind), s.now(), slot, entry)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Store) Evict(ctx context.Context, j JobKey, slot int, entry string) err
 
 // Retry puts a new job in the place of a finished one, with what succeeded.
 func (s *Store) Retry(ctx context.Context, r *Record, newUID string, done, bad indexset.Set, hits string, sp rules.Spec, spec []byte) error {
-	word, err := s.word(ctx, retryScript, s.keys.transition(r.Name, r.Kind),
+	word, err := s.word(ctx, retryScript, s.keys.steering(r.Name, r.Kind),
 		s.now(), r.UID, newUID, done.Bitmap(), bad.Bitmap(), done.Len(), bad.Len(), hits, rulesText(sp), spec, r.Generation)
 	if err != nil {
 		return err

@@ -61,8 +61,21 @@ func (s *Store) now() string {
 
 // Now reads Redis's clock, in ms: that of the node which has the queue.
 func (s *Store) Now(ctx context.Context) (int64, error) {
-	word, err := s.word(ctx, nowScript, []string{s.keys.timers()}, s.now())
-	return atoi64(word), err
+	if s.Clock != nil {
+		return s.Clock(), nil
+	}
+	var node interface {
+		Time(ctx context.Context) *redis.TimeCmd
+	} = s.rdb
+	if c, ok := s.rdb.(*redis.ClusterClient); ok {
+		primary, err := c.MasterForKey(ctx, s.keys.timers())
+		if err != nil {
+			return 0, s.seen(ctx, err)
+		}
+		node = primary
+	}
+	now, err := node.Time(ctx).Result()
+	return now.UnixMilli(), s.seen(ctx, err)
 }
 
 // call is one run of a script.
@@ -76,6 +89,12 @@ type call struct {
 // run runs one script.
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
 	v, err := script.Run(ctx, s.rdb, keys, args...).Result()
+	return v, s.seen(ctx, err)
+}
+
+// read runs a script that writes nothing: an observer may do so.
+func (s *Store) read(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
+	v, err := script.RunRO(ctx, s.rdb, keys, args...).Result()
 	return v, s.seen(ctx, err)
 }
 

@@ -86,7 +86,7 @@ func (s *Store) Sweep(ctx context.Context, kinds []string) (Crew, error) {
 	for _, k := range kinds {
 		keys = append(keys, s.keys.ready(k))
 	}
-	v, err := s.run(ctx, sweepScript, keys)
+	v, err := s.read(ctx, sweepScript, keys)
 	if err != nil {
 		return Crew{}, err
 	}

@@ -1,6 +1,6 @@
 -- delete removes a job: its tasks are ended, at most LIMIT in a call, and then
 -- its keys go. Until then its timer goes on with it.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] uid, '' for any
 -- returns 'GONE' | 'MORE' | 'OK'
 local K = keys(6, 13)

@@ -1,5 +1,5 @@
 -- evict tells one running task to stop, for a reason outside the job's rules.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] slot  ARGV[3] entry, '' for any
 -- returns 'OK' | 'GONE'
 local now = clock(ARGV[1])

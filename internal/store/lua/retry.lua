@@ -1,6 +1,6 @@
 -- retry opens indexes again: of a finished job by a new one in its place that
 -- keeps what succeeded, of an unfinished one in place.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] new uid  ARGV[4] done bitmap  ARGV[5] bad bitmap  ARGV[6] count of done
 -- ARGV[7] count of bad  ARGV[8] hits of the success rules  ARGV[9] rules  ARGV[10] spec  ARGV[11] generation that was read
 -- returns 'OK' | 'GONE' | 'CONFLICT'

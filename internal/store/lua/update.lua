@@ -1,5 +1,5 @@
 -- update stores a changed spec and looks at the job.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell
+-- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] generation that was read  ARGV[4] rules  ARGV[5] success  ARGV[6] spec  ARGV[7] labels
 -- returns 'OK' | 'GONE' | 'CONFLICT'
 local now = clock(ARGV[1])
