@@ -117,14 +117,8 @@ func (d *drain) look() (busy bool, next time.Time) {
 	d.s.t.Helper()
 	ctx := context.Background()
 	q := d.s.direct(d.q.Name())
-	kinds, err := q.Kinds(ctx)
-	if err != nil {
-		d.s.t.Fatalf("stinttest: Drain: %v", err)
-	}
-	for _, k := range kinds {
-		if k.Ready+k.Running > 0 && slices.Contains(d.kinds, k.Kind) {
-			return true, next
-		}
+	if d.active(ctx, q) {
+		return true, next
 	}
 	d.left = nil
 	for job, err := range q.List(ctx, stint.ListOptions{}) {
@@ -144,7 +138,19 @@ func (d *drain) look() (busy bool, next time.Time) {
 			next = at
 		}
 	}
-	return busy, next
+	return busy || d.active(ctx, q), next // it may have become so meanwhile
+}
+
+// active tells whether there are attempts that the handlers can run, or do.
+func (d *drain) active(ctx context.Context, q *stint.Queue) bool {
+	d.s.t.Helper()
+	kinds, err := q.Kinds(ctx)
+	if err != nil {
+		d.s.t.Fatalf("stinttest: Drain: %v", err)
+	}
+	return slices.ContainsFunc(kinds, func(k stint.KindInfo) bool {
+		return k.Ready+k.Running > 0 && slices.Contains(d.kinds, k.Kind)
+	})
 }
 
 // waits tells whether a job has something to do now, or when it will have.
@@ -153,17 +159,31 @@ func (d *drain) waits(ctx context.Context, q *stint.Queue, name string) (busy bo
 	if err != nil {
 		return true, next // it may have gone meanwhile: look again
 	}
+	held, silent := false, false
 	for _, r := range e.Reasons {
-		switch r.Code {
-		case stint.WhyNotBefore, stint.WhyBackoff:
+		switch {
+		case slices.Contains(toCome, r.Code):
+			held = true
 			if next.IsZero() || r.Until.Before(next) {
 				next = r.Until
 			}
-		case stint.WhyFinished, stint.WhyDeleting, stint.WhyFateDecided, stint.WhyTerminating, stint.WhyTimers,
-			stint.WhyWorkerSlot, stint.WhyLost, stint.WhyRunning:
+		case slices.Contains(underWay, r.Code):
 			busy = true
-		case stint.WhySuspended, stint.WhyPaused, stint.WhyParallelism, stint.WhyNoWorker, stint.WhyDeadline:
+		case r.Code == stint.WhyNoWorker: // ours, which has not said its kinds yet
+			silent = true
+		case r.Code != stint.WhyParallelism && r.Code != stint.WhyDeadline:
+			held = true // until somebody does something about it
 		}
 	}
-	return busy, next
+	return busy || silent && !held, next
 }
+
+// toCome are the reasons to wait that time ends, and underWay those that end by
+// themselves.
+var (
+	toCome   = []stint.Why{stint.WhyNotBefore, stint.WhyBackoff}
+	underWay = []stint.Why{
+		stint.WhyFinished, stint.WhyDeleting, stint.WhyFateDecided, stint.WhyTerminating, stint.WhyTimers,
+		stint.WhyWorkerSlot, stint.WhyLost, stint.WhyRunning,
+	}
+)
