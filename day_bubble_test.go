@@ -30,6 +30,9 @@ func bubble(t *testing.T, test func(t *testing.T, q *stint.Queue, rdb redis.Univ
 		})
 		cancel()
 		all.Wait()
+		found, err := findings(context.Background(), stint.NewQueue("bubble", rdb))
+		require.NoError(t, err)
+		require.Empty(t, found, "the audit at the end of the test")
 		done()
 	})
 }

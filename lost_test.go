@@ -118,13 +118,16 @@ func lossyWorkload(t *testing.T, k int64, lose func(*redistest.Proxy) func(int, 
 		return stint.NewQueue("lost", c)
 	}
 	var ran runs
-	handle(t, lossy(), stint.WorkerConfig{}, func(_ context.Context, task *stint.Task[work]) error {
+	w := stint.NewWorker(lossy(), stint.WorkerConfig{})
+	stint.Handle(w, func(_ context.Context, task *stint.Task[work]) error {
 		ran.add(task.RawTask, task.Args.N)
 		if task.Args.N == 1000 && task.Attempt == 1 && task.Index%3 == 0 {
 			return errors.New("the first attempt of every third index")
 		}
 		return nil
 	})
+	audited(t, direct)
+	startWorker(t, w)
 
 	q := lossy()
 	var names []string

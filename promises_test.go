@@ -54,16 +54,25 @@ func startWorker(t *testing.T, w *stint.Worker) (stop func()) {
 	return stop
 }
 
-// handle starts a worker of q with one handler for work.
+// handle starts a worker of q with one handler for work. The queue is audited
+// at the end of the test.
 func handle(t *testing.T, q *stint.Queue, cfg stint.WorkerConfig, h func(context.Context, *stint.Task[work]) error) (stop func()) {
 	t.Helper()
-	w := stint.NewWorker(q, cfg)
+	w := stint.NewWorker(audited(t, q), cfg)
 	stint.Handle(w, h)
 	return startWorker(t, w)
 }
 
-// each runs a promise's test on every store.
+// each runs a promise's test on every store, and audits what it leaves.
 func each(t *testing.T, test func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient)) {
+	t.Helper()
+	eachUnaudited(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		test(t, ctx, audited(t, q), rdb)
+	})
+}
+
+// eachUnaudited is for tests that damage what is stored.
+func eachUnaudited(t *testing.T, test func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient)) {
 	t.Helper()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		test(t, testCtx(t), stint.NewQueue("promises", rdb), rdb)

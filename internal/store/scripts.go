@@ -52,6 +52,16 @@ var (
 	heldSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
+	//go:embed lua/auditjob.lua
+	auditJobSrc string
+	//go:embed lua/auditstream.lua
+	auditStreamSrc string
+	//go:embed lua/auditkind.lua
+	auditKindSrc string
+	//go:embed lua/audittimers.lua
+	auditTimersSrc string
+	//go:embed lua/auditkeys.lua
+	auditKeysSrc string
 )
 
 // prelude is what every script can use: clock and the constants; transitions
@@ -79,4 +89,10 @@ var (
 	readScript    = redis.NewScript(readSrc)
 	heldScript    = redis.NewScript(heldSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
+
+	auditJobScript    = redis.NewScript(prelude + auditJobSrc)
+	auditStreamScript = redis.NewScript(auditStreamSrc)
+	auditKindScript   = redis.NewScript(auditKindSrc)
+	auditTimersScript = redis.NewScript(prelude + auditTimersSrc)
+	auditKeysScript   = redis.NewScript(auditKeysSrc)
 )

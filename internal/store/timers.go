@@ -55,19 +55,9 @@ func (s *Store) AdvanceNamed(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	cmds := make([]*redis.StringCmd, len(names))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, n := range names {
-			cmds[i] = p.HGet(ctx, s.keys.job(n), "kind")
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return s.seen(ctx, err)
-	}
-	jobs := make([]JobKey, len(names))
-	for i, n := range names {
-		jobs[i] = JobKey{n, cmds[i].Val()}
+	jobs, err := s.KeysOf(ctx, names)
+	if err != nil {
+		return err
 	}
 	return s.Advance(ctx, jobs)
 }

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// KeysOf says of which kinds jobs are, "" where there is none.
+func (s *Store) KeysOf(ctx context.Context, names []string) ([]JobKey, error) {
+	cmds := make([]*redis.StringCmd, len(names))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range names {
+			cmds[i] = p.HGet(ctx, s.keys.job(n), "kind")
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, s.seen(ctx, err)
+	}
+	jobs := make([]JobKey, len(names))
+	for i, n := range names {
+		jobs[i] = JobKey{n, cmds[i].Val()}
+	}
+	return jobs, nil
+}
+
+// AuditStream looks at a page of the entries of a kind, after an entry: each
+// must be known to its job. next is "" at the end.
+func (s *Store) AuditStream(ctx context.Context, kind, after string) (faults []Fault, next string, err error) {
+	from := "-"
+	if after != "" {
+		from = "(" + after
+	}
+	msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(kind), from, "+", auditPage).Result()
+	if err != nil || len(msgs) == 0 {
+		return nil, "", s.seen(ctx, err)
+	}
+	keys, args := []string{s.keys.ready(kind)}, []any{}
+	jobs := map[string]string{}
+	for _, m := range msgs {
+		header, _ := m.Values["t"].(string)
+		t := ReadTask(kind, m.ID, header)
+		keys = append(keys, s.keys.job(t.Job), s.keys.tasks(t.Job), s.keys.ends(t.Job))
+		slot := itoa(int64(t.Slot))
+		if t.Plain {
+			slot = ""
+		}
+		args = append(args, m.ID, t.UID, slot)
+		jobs[m.ID] = t.Job
+	}
+	lost, err := s.lines(ctx, auditStreamScript, keys, args...)
+	for _, entry := range lost {
+		faults = append(faults, Fault{ruleConserved, jobs[entry], fmt.Sprintf("entry %s of kind %s is a task that its job does not know of", entry, kind)})
+	}
+	if len(msgs) == auditPage {
+		next = msgs[len(msgs)-1].ID
+	}
+	return faults, next, err
+}
+
+// lines runs a script that answers with strings.
+func (s *Store) lines(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]string, error) {
+	v, err := s.run(ctx, script, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, fmt.Errorf("script answered %T, want a list", v)
+	}
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = fmt.Sprint(w)
+	}
+	return out, nil
+}
+
+// AuditKind looks at a page of what workers hold of a kind, from an entry on,
+// and with the first page at the workers. next is "" at the end.
+func (s *Store) AuditKind(ctx context.Context, kind, from string) (faults []Fault, next string, err error) {
+	if from == "" {
+		from = "-"
+	}
+	lines, err := s.lines(ctx, auditKindScript, []string{s.keys.ready(kind), s.keys.bell(kind), s.keys.beats()}, from, auditPage)
+	if err != nil || len(lines) == 0 {
+		return nil, "", err
+	}
+	for _, line := range lines[1:] {
+		what, id, _ := strings.Cut(line, " ")
+		switch what {
+		case "P":
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("entry %s of kind %s is held, and not there", id, kind)})
+		case "C":
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("consumer %s of kind %s is no worker and holds nothing", id, kind)})
+		case "B":
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("the bell of kind %s has %s tokens", kind, id)})
+		}
+	}
+	if ms, seq := splitID(lines[0]); lines[0] != "" {
+		next = itoa(ms) + "-" + itoa(seq+1)
+	}
+	return faults, next, nil
+}
+
+// CronFacts are a cron job and its timer, read at one moment.
+type CronFacts struct {
+	Name  string
+	Cron  Cron
+	Timer bool
+}
+
+// AuditTimers looks at a page of timers, from the n-th on, and at a page of
+// cron jobs. Both are over when next and cursor are "".
+func (s *Store) AuditTimers(ctx context.Context, n int, cursor string) (faults []Fault, crons []CronFacts, next int, after string, err error) {
+	var names []string
+	if n >= 0 {
+		page, err := s.rdb.ZRange(ctx, s.keys.timers(), int64(n), int64(n+auditPage-1)).Result()
+		if err != nil {
+			return nil, nil, 0, "", s.seen(ctx, err)
+		}
+		for _, m := range page {
+			if !strings.Contains(m, "/") {
+				names = append(names, m)
+			}
+		}
+		if n += len(page); len(page) < auditPage {
+			n = -1
+		}
+	}
+	keys, args := []string{s.keys.timers(), s.keys.pasts(), s.keys.cron()}, []any{s.now(), cursor, auditPage}
+	for _, name := range names {
+		keys, args = append(keys, s.keys.job(name)), append(args, name)
+	}
+	v, err := s.run(ctx, auditTimersScript, keys, args...)
+	if err != nil {
+		return nil, nil, 0, "", err
+	}
+	list, _ := v.([]any)
+	if len(list) < 2 {
+		return nil, nil, 0, "", fmt.Errorf("audit of timers answered %v", v)
+	}
+	after, _ = list[1].(string)
+	for _, row := range list[2:] {
+		var w [4]string
+		cells, _ := row.([]any)
+		for i := 0; i < len(cells) && i < len(w); i++ {
+			w[i], _ = cells[i].(string)
+		}
+		switch w[0] {
+		case "j":
+			faults = append(faults, Fault{ruleLeft, w[1], "it has a timer and no record"})
+		case "p":
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("no timer removes the finished jobs of %s", w[1])})
+		case "c":
+			version, data, _ := strings.Cut(w[2], " ")
+			crons = append(crons, CronFacts{w[1], Cron{version, []byte(data)}, w[3] != ""})
+		}
+	}
+	return faults, crons, n, after, nil
+}
+
+// AuditKeys looks at a page of all keys in the database, and at those of the
+// queue among them: something must refer to each. next is 0 at the end.
+func (s *Store) AuditKeys(ctx context.Context, cursor uint64) (faults []Fault, next uint64, err error) {
+	var node redis.Cmdable = s.rdb
+	if c, ok := s.rdb.(*redis.ClusterClient); ok {
+		if node, err = c.MasterForKey(ctx, s.keys.jobs()); err != nil {
+			return nil, 0, s.seen(ctx, err)
+		}
+	}
+	page, next, err := node.Scan(ctx, cursor, s.keys.prefix+"*", Limit).Result()
+	if err != nil {
+		return nil, 0, s.seen(ctx, err)
+	}
+	for ; len(page) > 0; page = page[min(len(page), Limit):] {
+		more, err := s.auditKeys(ctx, page[:min(len(page), Limit)])
+		if err != nil {
+			return nil, 0, err
+		}
+		faults = append(faults, more...)
+	}
+	return faults, next, nil
+}
+
+func (s *Store) auditKeys(ctx context.Context, page []string) (faults []Fault, err error) {
+	var keys []string
+	var args []any
+	for _, key := range page {
+		by, how, member := s.referrer(strings.TrimPrefix(key, s.keys.prefix))
+		switch how {
+		case "":
+		case "?":
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("key %.300q is none of a queue's", key)})
+		default:
+			keys, args = append(keys, key, by), append(args, how, member)
+		}
+	}
+	if len(keys) == 0 {
+		return faults, nil
+	}
+	lost, err := s.lines(ctx, auditKeysScript, keys, args...)
+	for _, n := range lost {
+		faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("nothing refers to key %.300q", keys[2*atoi(n)-2])})
+	}
+	return faults, err
+}
+
+// referrer says what must refer to a key of the queue, and how; "" where
+// nothing has to, "?" where the key is unknown.
+func (s *Store) referrer(key string) (by, how, member string) {
+	family, rest, _ := strings.Cut(key, ":")
+	switch family {
+	case "job":
+		name, part, _ := strings.Cut(rest, ":")
+		if part == "" {
+			return s.keys.jobs(), "Z", name
+		}
+		return s.keys.job(name), "E", ""
+	case "past":
+		return s.keys.pasts(), "Z", rest
+	case "worker":
+		return s.keys.beats(), "H", rest
+	case "sub", "stats", "waits":
+		return s.keys.jobs(), "T", ""
+	case "bell":
+		if strings.HasPrefix(rest, "@") {
+			return s.keys.jobs(), "T", ""
+		}
+		return "", "", ""
+	case "ready", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl":
+		return "", "", ""
+	}
+	return "", "?", ""
+}
