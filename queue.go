@@ -27,7 +27,7 @@ type Queue struct {
 	name   string
 	cfg    QueueConfig
 	store  *store.Store
-	err    error // the queue's name is bad
+	err    error // the queue's name or its durability is bad
 	submit submitters
 	codec  Codec
 	log    *slog.Logger
@@ -44,6 +44,8 @@ type QueueConfig struct {
 	SubmitMiddleware []SubmitMiddleware
 	// Logger hears of what goes wrong; nil discards.
 	Logger *slog.Logger
+	// Durability is what every submission waits for; see [Queue.Durable].
+	Durability Durability
 }
 
 // Codec turns args and results to bytes and back. It must be safe for
@@ -74,8 +76,13 @@ func NewQueue(name string, rdb redis.UniversalClient, cfg ...QueueConfig) *Queue
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	return newQueue(name, store.New(rdb, name), c)
+}
+
+func newQueue(name string, st *store.Store, c QueueConfig) *Queue {
+	c.Durability.Timeout = cmp.Or(c.Durability.Timeout, DefaultDurabilityTimeout)
 	return &Queue{
-		name: name, cfg: c, store: store.New(rdb, name), err: validateQueue(name), codec: c.Codec, log: c.Logger,
+		name: name, cfg: c, store: st, err: validateQueue(name, c.Durability), codec: c.Codec, log: c.Logger,
 		submit: submitters{id: rand.Text()},
 	}
 }
@@ -132,6 +139,9 @@ func (q *Queue) submitOne(ctx context.Context, s Submission) (*Job, error) {
 	job, sub, err := q.prepare(s)
 	if err != nil {
 		return nil, err
+	}
+	if q.cfg.Durability.waits() {
+		return q.submitDurably(ctx, job, sub)
 	}
 	answer, err := q.submit.one(ctx, q.store, sub)
 	if err != nil {

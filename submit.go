@@ -20,23 +20,28 @@ const patience = 10 * time.Second
 // submitSurely repeats a submission until Redis has answered it: repeated
 // calls of one operation store its jobs once.
 func submitSurely(ctx context.Context, st *store.Store, id, op string, all bool, subs []store.Submission) ([]store.Answer, error) {
-	answers, err := st.Submit(ctx, id, op, all, subs)
+	return surely(ctx, func() ([]store.Answer, error) { return st.Submit(ctx, id, op, all, subs) })
+}
+
+// surely repeats a call that may be repeated until Redis has answered it.
+func surely[A any](ctx context.Context, call func() (A, error)) (A, error) {
+	a, err := call()
 	if err == nil || !store.Temporary(err) {
-		return answers, err
+		return a, err
 	}
 	policy := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(20*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(patience))
-	answers, err = backoff.RetryWithData(func() ([]store.Answer, error) {
-		a, err := st.Submit(ctx, id, op, all, subs)
+	a, err = backoff.RetryWithData(func() (A, error) {
+		a, err := call()
 		if err != nil && !store.Temporary(err) {
-			return nil, backoff.Permanent(err)
+			return a, backoff.Permanent(err)
 		}
 		return a, err
 	}, backoff.WithContext(policy, ctx))
 	if err != nil && store.Temporary(err) {
-		return nil, fmt.Errorf("%w: %w", ErrUncertain, err)
+		err = fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
-	return answers, err
+	return a, err
 }
 
 // sumOf tells whether two jobs of one name are the same.
@@ -57,7 +62,7 @@ type NewJob struct {
 
 // Submitted is what became of one of the jobs of SubmitMany.
 type Submitted struct {
-	Job      *Job  // nil with Err
+	Job      *Job  // nil with Err, unless that is ErrNotDurable
 	Existing bool  // the same job was there already
 	Err      error // why it is not stored
 }
@@ -87,7 +92,7 @@ func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, err
 	id := rand.Text()
 	for from := 0; from < len(subs); from += store.Limit {
 		to := min(from+store.Limit, len(subs))
-		answers, err := submitSurely(ctx, q.store, id, fmt.Sprint(from), true, subs[from:to])
+		answers, short, err := q.submitBatch(ctx, id, fmt.Sprint(from), subs[from:to])
 		for i := from; i < to; i++ {
 			o := &out[i]
 			switch {
@@ -99,6 +104,8 @@ func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, err
 				o.Existing = answers[i-from].Existing != ""
 				if e := q.answered(o.Job, answers[i-from]); e != nil {
 					*o = Submitted{Err: e}
+				} else if short != nil {
+					o.Err = short
 				}
 			}
 			first = firstError(first, o.Err)

@@ -69,11 +69,17 @@ func oneOf[T ~string](values []T) string {
 	return "must be one of " + strings.Join(quoted, ", ")
 }
 
-// validateQueue checks the name of a queue.
-func validateQueue(name string) error {
+// validateQueue checks the name of a queue, and what submissions wait for.
+func validateQueue(name string, d Durability) error {
 	var v validation
 	if !isWord(name) {
 		v.add("queue", FieldInvalid, name, wordRule)
+	}
+	if d.Replicas < 0 || d.Replicas > 100 {
+		v.add("durability.replicas", FieldInvalid, d.Replicas, "must be between 0 and 100")
+	}
+	if d.Timeout < time.Millisecond || d.Timeout > time.Minute {
+		v.add("durability.timeout", FieldInvalid, d.Timeout, "must be between 1ms and 1m")
 	}
 	return v.err()
 }

@@ -277,15 +277,15 @@ func TestCreateKindAndArgs(t *testing.T) {
 	require.Equal(t, bad(FieldTooLong, "args"), badFields(t, validateCreate(spec, "a", MaxArgsBytes+1)))
 	for _, kind := range []string{"a", "9", "a.b_c-d", "a--b", strings.Repeat("k", 63)} {
 		require.NoError(t, validateKind(kind), kind)
-		require.NoError(t, validateQueue(kind), kind)
+		require.NoError(t, validateQueue(kind, Durability{Timeout: time.Second}), kind)
 	}
 	for _, kind := range []string{"A", "a b", "-a", "a.", "a{b}", "é", strings.Repeat("k", 64)} {
 		require.Equal(t, invalid("kind"), badFields(t, validateKind(kind)), kind)
 		require.Equal(t, invalid("kind"), badFields(t, validateCreate(spec, kind, 0)), kind)
-		require.Equal(t, invalid("queue"), badFields(t, validateQueue(kind)), kind)
+		require.Equal(t, invalid("queue"), badFields(t, validateQueue(kind, Durability{Timeout: time.Second})), kind)
 	}
 	require.Equal(t, bad(FieldRequired, "kind"), badFields(t, validateKind("")))
-	require.Equal(t, invalid("queue"), badFields(t, validateQueue("")))
+	require.Equal(t, invalid("queue"), badFields(t, validateQueue("", Durability{Timeout: time.Second})))
 }
 
 func TestCreateMetadata(t *testing.T) {

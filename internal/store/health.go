@@ -41,9 +41,17 @@ func (s *Store) seen(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if !isReply(err) || redis.HasErrorPrefix(err, "CLUSTERDOWN") {
+		s.lookAgain(ctx)
+	}
+	return err
+}
+
+// lookAgain has a cluster client read who has which slots, now and then.
+func (s *Store) lookAgain(ctx context.Context) {
 	c, ok := s.rdb.(*redis.ClusterClient)
-	if !ok || isReply(err) && !redis.HasErrorPrefix(err, "CLUSTERDOWN") {
-		return err
+	if !ok {
+		return
 	}
 	s.reload.mu.Lock()
 	defer s.reload.mu.Unlock()
@@ -51,5 +59,4 @@ func (s *Store) seen(ctx context.Context, err error) error {
 		s.reload.at = time.Now()
 		c.ReloadState(context.WithoutCancel(ctx))
 	}
-	return err
 }

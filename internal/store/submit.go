@@ -36,8 +36,18 @@ type Answer struct {
 // submitter, so that a repeated one is answered and not done again; with all,
 // nothing is stored if one is in conflict.
 func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs []Submission) ([]Answer, error) {
+	c := s.submission(submitter, op, all, jobs)
+	word, err := s.word(ctx, c.script, c.keys, c.args...)
+	if err != nil {
+		return nil, err
+	}
+	return answers(word, len(jobs))
+}
+
+// submission is the call that stores jobs.
+func (s *Store) submission(submitter, op string, all bool, jobs []Submission) call {
 	if !slices.ContainsFunc(jobs, func(j Submission) bool { return !j.Plain }) {
-		return s.enqueue(ctx, submitter, op, jobs)
+		return s.enqueue(submitter, op, jobs)
 	}
 	keys := append(s.keys.queue(), s.keys.submitter(submitter), s.keys.kinds())
 	kinds := map[string]int{}
@@ -64,15 +74,11 @@ func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs
 		args = append(args, "J", kinds[j.Kind], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
 			j.Spec, j.Args, j.Owner, j.Sum, labelsText(j.Spec))
 	}
-	word, err := s.word(ctx, submitScript, keys, args...)
-	if err != nil {
-		return nil, err
-	}
-	return answers(word, len(jobs))
+	return call{script: submitScript, keys: keys, args: args}
 }
 
 // enqueue stores plain jobs: these cannot be in conflict.
-func (s *Store) enqueue(ctx context.Context, submitter, op string, jobs []Submission) ([]Answer, error) {
+func (s *Store) enqueue(submitter, op string, jobs []Submission) call {
 	keys := append(make([]string, 0, 4), s.keys.submitter(submitter), s.keys.kinds())
 	args := append(make([]any, 0, 3+3*len(jobs)), op, 0)
 	for i := range jobs {
@@ -87,11 +93,7 @@ func (s *Store) enqueue(ctx context.Context, submitter, op string, jobs []Submis
 		j := &jobs[i]
 		args = append(args, 1+slices.Index(kinds, any(j.Kind)), plainHeader(j.Spec), j.Args)
 	}
-	word, err := s.word(ctx, enqueueScript, keys, args...)
-	if err != nil {
-		return nil, err
-	}
-	return answers(word, len(jobs))
+	return call{script: enqueueScript, keys: keys, args: args}
 }
 
 // labelsText are the labels of a stored spec, by themselves: events carry them.
