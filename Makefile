@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 # Tests fail, and are not skipped, when there is no server for them.
 export STINT_REQUIRE_REDIS = 1
 
-.PHONY: help test check lint fmt race cover fuzz conformance bench-quick redis tidy
+.PHONY: help test check lint fmt race cover fuzz conformance bench bench-quick redis tidy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 
 conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings
 	@script/conformance $(abspath $(TRACES))
+
+bench: redis ## stint beside its peers, in 10 minutes: bench/results.md, results.json and plots
+	@script/postgres
+	@cd bench && go build -o ../bin/bench . && ../bin/bench
 
 bench-quick: redis ## stint beside asynq and bare Streams, in 50 seconds: JSON on standard output
 	@cd bench && go build -o ../bin/bench . && ../bin/bench -quick

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,17 +19,26 @@ import (
 type measurement struct {
 	System   string
 	Scenario string // one of scenarios
-	Suffix   string // added to the scenario's name in the results: "-tuned", "-aof"
+	Suffix   string // added to the scenario's name in the results, for other settings
+	Rounds   int    // how often at most; 0 is any
 	N        int    // how many tasks
 	Postgres string // the URL of the server, for River
-	Profile  string // a file for a CPU profile of the client
+	Profile  string // a file for a CPU profile of the client; the results then don't count
 }
+
+// Suffixes of a measurement.
+const (
+	tuned     = "-tuned"   // the shortest polling intervals
+	byDefault = "-default" // a system's own polling intervals, where else they are tuned
+	onAOF     = "-aof"     // Redis appends to a file and syncs it every second
+)
 
 // outcome is what a measurement found.
 type outcome struct {
 	Results []Result
-	Costs   []string // a line each
-	Slow    []string // calls in Redis's slow log, a line each
+	Costs   []string // of the server, a line each
+	Notes   []string // what figures do not say, a line each
+	Slow    []string // scripts in Redis's slow log, a line each
 }
 
 // rig is a measurement under way.
@@ -37,6 +49,7 @@ type rig struct {
 	redis  *redisServers // nil for River
 	db     *database     // nil for others
 	costs  []string
+	notes  []string
 }
 
 // scenarios measure, by name.
@@ -49,6 +62,21 @@ var scenarios = map[string]func(context.Context, *rig) ([]Result, error){
 	"latency":     measureLatency,
 	"e2e":         measureE2E,
 	"bigjob":      measureBigJob,
+	"bigjob-10m":  measureHugeJob,
+	"retry":       measureRetry,
+	"delay":       measureDelay,
+	"memory":      measureMemory,
+	"idle":        measureIdle,
+
+	"many":         measureMany,
+	"many-delayed": measureManyDelayed,
+
+	"workers-1":         measureWorkers,
+	"workers-2":         measureWorkers,
+	"workers-4":         measureWorkers,
+	"workers-8":         measureWorkers,
+	"workers-cluster-1": measureCluster,
+	"workers-cluster-3": measureCluster,
 }
 
 // patience is how long a measurement may take before it has failed.
@@ -86,13 +114,13 @@ func runChild(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(outcome{results, r.costs, slow})
+	return json.NewEncoder(os.Stdout).Encode(outcome{results, r.costs, r.notes, slow})
 }
 
 // newRig starts the servers of a measurement.
 func newRig(ctx context.Context, m measurement) (*rig, error) {
 	r := &rig{measurement: m}
-	r.tuned = m.Suffix == "-tuned"
+	r.tuned = m.Suffix == tuned || m.System == "river" && m.Suffix != byDefault
 	r.kept = m.Scenario == "drain-kept" || m.Scenario == "memory"
 	var err error
 	if m.System == "river" {
@@ -103,12 +131,11 @@ func newRig(ctx context.Context, m measurement) (*rig, error) {
 		r.server, r.postgres = r.db, r.db.url
 		return r, nil
 	}
-	nodes := 1
 	var args []string
-	if m.Suffix == "-aof" {
+	if m.Suffix == onAOF {
 		args = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 	}
-	r.redis, err = startRedis(ctx, nodes, args...)
+	r.redis, err = startRedis(ctx, 1, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,31 +156,46 @@ func (r *rig) close(ctx context.Context) {
 	}
 }
 
-// slowMicros is how long a call may take before it is called slow.
-const slowMicros = "5000"
-
-// slow reads the slow log: the calls of scripts and commands that took more
-// than 5 ms, but for those that begin a connection.
+// slow reads the slow log of stint's scripts: a line for each script that took
+// more than 5 ms.
 func (r *rig) slow(ctx context.Context) ([]string, error) {
-	if r.redis == nil {
+	if r.System != "stint" {
 		return nil, nil
 	}
 	var out []string
 	for _, rdb := range r.redis.rdbs {
-		entries, err := rdb.SlowLogGet(ctx, 1000).Result()
+		entries, err := rdb.SlowLogGet(ctx, slowMost).Result()
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range entries {
-			out = append(out, slowLine(e))
-		}
+		out = append(out, slowScripts(entries)...)
 	}
 	return out, nil
 }
 
-func slowLine(e redis.SlowLog) string {
-	args := e.Args[:min(len(e.Args), 4)]
-	return fmt.Sprintf("%v %.60q", e.Duration, args)
+// slowMicros is how long a call may take before it is called slow, and
+// slowMost how many of those are kept.
+const (
+	slowMicros = "5000"
+	slowMost   = 1000
+)
+
+// slowScripts sums up the scripts in a slow log, by their digests.
+func slowScripts(entries []redis.SlowLog) []string {
+	times := map[string][]float64{}
+	for _, e := range entries {
+		if len(e.Args) < 4 || !strings.HasPrefix(strings.ToLower(e.Args[0]), "eval") {
+			continue // scripts are what is promised to be short
+		}
+		name := fmt.Sprintf("%s %.12q, %s keys from %s", strings.ToLower(e.Args[0]), e.Args[1], e.Args[2], e.Args[3])
+		times[name] = append(times[name], millis(int64(e.Duration)))
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		ts := times[name]
+		out = append(out, fmt.Sprintf("%d × %s: median %s ms, longest %s ms", len(ts), name, number(percentile(ts, 50)), number(slices.Max(ts))))
+	}
+	return out
 }
 
 // await waits for a counter to finish.

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
-	"os/exec"
-	"path/filepath"
+	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -93,49 +90,86 @@ func TestCommandCostsAreSorted(t *testing.T) {
 
 func TestPlansNameWhatThereIs(t *testing.T) {
 	t.Parallel()
-	for _, m := range quickPlan() {
+	for _, m := range append(quickPlan(), fullPlan()...) {
 		require.Contains(t, systems, m.System)
 		require.Contains(t, scenarios, m.Scenario)
 		require.Positive(t, m.N)
 	}
 }
 
-// TestMeasurementsFinish has the program itself measure a few tasks of each
-// scenario and system of the quick plan.
+// TestMeasurementsFinish has the program measure a few tasks: stint in every
+// scenario, the others where `make bench-quick` does, and once besides.
 func TestMeasurementsFinish(t *testing.T) {
 	t.Parallel()
-	if _, err := redisBinary(); err != nil {
-		t.Fatal(err)
-	}
-	bin := filepath.Join(t.TempDir(), "bench")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for _, m := range quickPlan() {
-		m.N = 2000
-		t.Run(m.System+" "+m.Scenario, func(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range append(quickPlan(), fullPlan()...) {
+		name := m.System + " " + m.Scenario
+		ours := m.System == "stint" || m.Scenario == "drain"
+		if m.System == "river" || m.Profile != "" || seen[name] || len(seen) >= len(quickPlan()) && !ours {
+			continue
+		}
+		seen[name] = true
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			switch {
-			case m.Scenario == "latency":
-				m.N = 20
-			case m.System == "streams":
-				m.N = 20_000 // less is done before it can be measured
-			}
-			text, err := json.Marshal(m)
-			require.NoError(t, err)
-			var stderr bytes.Buffer
-			cmd := exec.Command(bin, "-child", string(text))
-			cmd.Stderr = &stderr
-			data, err := cmd.Output()
-			require.NoError(t, err, "%s", stderr.Bytes())
-			var got outcome
-			dec := json.NewDecoder(bufio.NewReader(bytes.NewReader(data)))
-			dec.DisallowUnknownFields()
-			require.NoError(t, dec.Decode(&got))
-			require.True(t, slices.ContainsFunc(got.Results, func(r Result) bool { return r.Scenario == m.Scenario }))
-			for _, r := range got.Results {
-				require.NoError(t, r.check())
-				require.Equal(t, m.System, r.System)
-			}
+			requireMeasured(t, few(m))
 		})
 	}
+}
+
+// few makes a measurement short.
+func few(m measurement) measurement {
+	switch {
+	case m.Scenario == "latency" || m.Scenario == "many":
+		m.N = 20
+	case m.Scenario == "idle":
+		m.N = 6000 // ms, in which each worker gives a sign of life
+	case m.System == "streams":
+		m.N = 20_000 // less is done before it can be measured
+	default:
+		m.N = 1200
+	}
+	return m
+}
+
+func requireMeasured(t *testing.T, m measurement) {
+	t.Helper()
+	out, err := runMeasurement(t.Context(), m)
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(out.Results, func(r Result) bool { return r.Scenario == m.Scenario }))
+	for _, r := range out.Results {
+		require.Equal(t, m.System, r.System)
+	}
+}
+
+func TestRiverFinishes(t *testing.T) {
+	t.Parallel()
+	if _, err := postgresBinaries(); err != nil {
+		t.Skip(err)
+	}
+	pg, err := startPostgres(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(pg.close)
+	for _, scenario := range []string{"drain", "submit-many"} {
+		m := few(measurement{System: "river", Scenario: scenario})
+		m.Postgres = pg.url
+		requireMeasured(t, m)
+	}
+}
+
+func TestMeasurementsThatAreNone(t *testing.T) {
+	t.Parallel()
+	_, err := runMeasurement(t.Context(), measurement{System: "stint", Scenario: "sleep", N: 1})
+	require.ErrorContains(t, err, "is no scenario")
+	_, err = runMeasurement(t.Context(), measurement{System: "bullmq", Scenario: "drain", N: 1})
+	require.ErrorContains(t, err, "is no system")
+}
+
+func TestMain(m *testing.M) {
+	for _, arg := range os.Args[1:] {
+		if arg == "-child" || arg == "-worker" { // this binary as the program: see runMeasurement
+			main()
+			return
+		}
+	}
+	os.Exit(m.Run())
 }

@@ -17,6 +17,7 @@ type rounds struct {
 	results map[key][]Result // in the order of the rounds
 	order   []key            // in which they first came
 	costs   []string
+	notes   []string
 	slow    map[string][]string // by measurement
 }
 
@@ -32,13 +33,10 @@ func runRounds(ctx context.Context, plan []measurement, budget time.Duration, mo
 	took := make([]time.Duration, len(plan))
 	for round := range most {
 		for i, m := range plan {
-			if round > 0 && time.Since(begin)+took[i] > budget {
+			if round > 0 && (time.Since(begin)+took[i] > budget || m.Rounds > 0 && round >= m.Rounds) {
 				continue
 			}
 			m.Postgres = postgres
-			if round > 0 {
-				m.Profile = "" // a profiled run is for its profile
-			}
 			start := time.Now()
 			out, err := runMeasurement(ctx, m)
 			if err != nil {
@@ -54,12 +52,16 @@ func runRounds(ctx context.Context, plan []measurement, budget time.Duration, mo
 
 func (rs *rounds) add(m measurement, out outcome) {
 	for _, r := range out.Results {
+		if m.Profile != "" {
+			break
+		}
 		k := key{r.System, r.Scenario}
 		if !slices.Contains(rs.order, k) {
 			rs.order = append(rs.order, k)
 		}
 		rs.results[k] = append(rs.results[k], r)
 	}
+	rs.notes = append(rs.notes, out.Notes...)
 	if len(out.Costs) > 0 {
 		rs.costs = out.Costs
 	}

@@ -38,6 +38,19 @@ type redisServers struct {
 	rdbs  []*redis.Client
 }
 
+// startCluster starts a Cluster of n primaries.
+func startCluster(ctx context.Context, n int) (*redisServers, error) {
+	s, err := startRedis(ctx, n, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.join(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // startRedis starts n servers, on free ports and without persistence but for
 // what args say.
 func startRedis(ctx context.Context, n int, args ...string) (*redisServers, error) {
@@ -48,12 +61,6 @@ func startRedis(ctx context.Context, n int, args ...string) (*redisServers, erro
 	s := &redisServers{dir: dir}
 	for range n {
 		if err := s.start(ctx, args); err != nil {
-			s.close()
-			return nil, err
-		}
-	}
-	if n > 1 {
-		if err := s.join(ctx); err != nil {
 			s.close()
 			return nil, err
 		}
@@ -79,7 +86,10 @@ func (s *redisServers) start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	base := []string{"--bind", loopback, "--port", port, "--cluster-port", bus, "--dir", dir, "--save", "", "--slowlog-log-slower-than", slowMicros, "--slowlog-max-len", "1000"}
+	base := []string{
+		"--bind", loopback, "--port", port, "--cluster-port", bus, "--dir", dir, "--save", "",
+		"--slowlog-log-slower-than", slowMicros, "--slowlog-max-len", strconv.Itoa(slowMost),
+	}
 	cmd := exec.Command(bin, append(base, args...)...)
 	dieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
@@ -93,17 +103,25 @@ func (s *redisServers) start(ctx context.Context, args []string) error {
 	return eventually(ctx, "redis-server does not answer", func() bool { return rdb.Ping(ctx).Err() == nil })
 }
 
+// clusterSlots is how many hash slots a Cluster has.
+const clusterSlots = 16384
+
 // join makes the servers one Cluster.
 func (s *redisServers) join(ctx context.Context) error {
-	const slots = 16384
 	for i, rdb := range s.rdbs {
-		if err := rdb.ClusterAddSlotsRange(ctx, i*slots/len(s.rdbs), (i+1)*slots/len(s.rdbs)-1).Err(); err != nil {
+		if err := rdb.ClusterAddSlotsRange(ctx, i*clusterSlots/len(s.rdbs), (i+1)*clusterSlots/len(s.rdbs)-1).Err(); err != nil {
 			return err
 		}
 		if err := rdb.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 			return err
 		}
-		_, port, _ := net.SplitHostPort(s.addrs[i])
+		if i == 0 {
+			continue
+		}
+		_, port, err := net.SplitHostPort(s.addrs[i])
+		if err != nil {
+			return err
+		}
 		bus := rdb.ConfigGet(ctx, "cluster-port").Val()["cluster-port"]
 		if err := s.rdbs[0].Do(ctx, "CLUSTER", "MEET", loopback, port, bus).Err(); err != nil {
 			return err
@@ -124,7 +142,7 @@ func (s *redisServers) join(ctx context.Context) error {
 func (s *redisServers) usage(ctx context.Context) (usage, error) {
 	var sum usage
 	for _, rdb := range s.rdbs {
-		info, err := rdb.Info(ctx, "everything").Result()
+		info, err := rdb.Info(ctx, "cpu", "memory", "stats").Result()
 		if err != nil {
 			return usage{}, err
 		}

@@ -17,10 +17,13 @@ type stintSystem struct {
 }
 
 func openStint(set settings) (*stintSystem, io.Closer) {
-	rdb := newClient(set.addrs)
+	rdb := newClient(set)
 	s := &stintSystem{settings: set, queue: stint.NewQueue("bench", rdb)}
 	if !set.kept {
 		s.spec.TTLAfterFinished = new(time.Duration(0))
+	}
+	if set.retries {
+		s.spec.Backoff = &stint.Backoff{Initial: time.Millisecond, Max: time.Millisecond}
 	}
 	s.spec.StartAt = set.due
 	return s, rdb

@@ -35,7 +35,7 @@ type streamEntry struct {
 }
 
 func openStreams(set settings) (*streams, io.Closer) {
-	s := &streams{settings: set, rdb: newClient(set.addrs)}
+	s := &streams{settings: set, rdb: newClient(set)}
 	return s, s.rdb
 }
 

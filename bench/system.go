@@ -57,10 +57,12 @@ type system interface {
 
 // settings are what a system is opened with.
 type settings struct {
-	addrs    []string  // of Redis; several are a Cluster
+	addrs    []string  // of Redis
+	cluster  bool      // they are a Cluster
 	postgres string    // the URL of a database
 	kept     bool      // finished tasks stay for an hour
 	tuned    bool      // the shortest polling intervals
+	retries  bool      // tasks fail, and are tried again without a delay
 	kinds    int       // how many kinds a worker has handlers for
 	due      time.Time // when submitted tasks are due, if not at once
 }
@@ -91,8 +93,8 @@ func open(ctx context.Context, name string, set settings) (system, io.Closer, er
 }
 
 // newClient is a client with go-redis's own settings.
-func newClient(addrs []string) redis.UniversalClient {
-	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: addrs})
+func newClient(set settings) redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: set.addrs, IsClusterMode: set.cluster})
 }
 
 // fill submits n tasks.
