@@ -14,12 +14,14 @@ type Role string
 // The roles.
 const (
 	// RoleObserver reads: Get, List, Tasks, Errors, Results, Progress, Watch,
-	// Wait, Explain, Stats, Workers, Health, GetCron, ListCron.
+	// Wait, Explain, Stats, Workers, Health, GetCron, ListCron, and Get and List
+	// of config maps and secrets.
 	RoleObserver Role = "observer"
 	// RoleProducer submits as well. It may not steer or take a job.
 	RoleProducer Role = "producer"
 	// RoleOperator steers as well: Update, Suspend, Resume, Scale, Evict,
-	// Retry, Delete, and the verbs of cron jobs. It may not take a task.
+	// Retry, Delete, and the verbs of cron jobs, config maps and secrets. It may
+	// not take a task.
 	RoleOperator Role = "operator"
 	// RoleWorker runs workers and schedulers, and may do all that the others
 	// may.
@@ -35,14 +37,14 @@ func Roles() []Role { return []Role{RoleObserver, RoleProducer, RoleOperator, Ro
 var (
 	aclCommands = map[Role]string{
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
-			"exists get hget hgetall hlen hmget hscan hvals pttl smembers xlen xpending xrange xread xrevrange zcount zrange zrangebyscore",
+			"exists get hget hgetall hlen hmget hscan hvals pttl smembers xlen xpending xrange xread xrevrange zcount zrange zrangebylex zrangebyscore",
 		RoleProducer: "eval evalsha getbit hdel hset lpush llen pexpire sadd set unlink wait xadd xdel zadd zrem",
 		RoleOperator: "bitcount del getrange setbit strlen xack zremrangebyscore",
 		RoleWorker:   "blpop hexists hincrby info xgroup|create xgroup|delconsumer xreadgroup zscore",
 	}
 	aclKeys = map[Role]string{
 		RoleProducer: "bell:* ctl events job:* jobs kinds layout ready:* sub:* timers waits",
-		RoleOperator: "cron past:* steer",
+		RoleOperator: "cron lacks:* object:* objects past:* steer",
 		RoleWorker:   "*",
 	}
 	// aclSince are commands that 7.0 does not know: it refuses a user with one.

@@ -144,6 +144,19 @@ func operate(t *testing.T, ctx context.Context, q *stint.Queue) {
 		c, err := q.GetCron(ctx, "c")
 		return err == nil && !c.Status.LastSuccessfulTime.IsZero()
 	}, within, 10*time.Millisecond)
+	c, err := q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "app"})
+	require.NoError(t, err)
+	_, err = q.Submit(ctx, work{1}, stint.JobSpec{Name: "mounting", Backoff: quick(), Mounts: []stint.Mount{{ConfigMap: "app"}, {ConfigMap: "late"}}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		why, err := q.Explain(ctx, "mounting")
+		return err == nil && why.Reasons[0].Code == stint.WhyMissingMount
+	}, within, 10*time.Millisecond)
+	_, err = q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "late"})
+	require.NoError(t, err)
+	_, err = q.Wait(ctx, "mounting")
+	require.NoError(t, err)
+	require.NoError(t, q.DeleteConfigMap(ctx, c.Name))
 	_, err = q.SuspendCron(ctx, "c")
 	require.NoError(t, err)
 	require.NoError(t, q.DeleteCron(ctx, "c"))
@@ -181,6 +194,11 @@ func observe(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.Universa
 	for _, err := range q.Watch(ctx, stint.WatchOptions{From: "0"}) {
 		require.NoError(t, err)
 		break
+	}
+	for c, err := range q.ListConfigMaps(ctx) {
+		require.NoError(t, err)
+		_, err = q.GetConfigMap(ctx, c.Name)
+		require.NoError(t, err)
 	}
 	_, err = q.Explain(ctx, "seen")
 	require.NoError(t, err)

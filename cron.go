@@ -79,6 +79,8 @@ type CronJob struct {
 	Generation int64         `json:"generation"` // read only: grows with each change
 	CreatedAt  time.Time     `json:"createdAt"`  // read only
 	Status     CronJobStatus `json:"status"`     // read only
+
+	sealed []byte // RawArgs, where the queue has not the key
 }
 
 // CronJobStatus is what became of a cron job's runs.
@@ -242,17 +244,17 @@ func (q *Queue) readCron(ctx context.Context, name string) (*CronJob, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	var c CronJob
-	if err := json.Unmarshal(r.Data, &c); err != nil {
+	c, err := q.parseCron(r.Data)
+	if err != nil {
 		return nil, "", fmt.Errorf("cron job %s: %w", name, err)
 	}
-	return &c, r.Version, nil
+	return c, r.Version, nil
 }
 
 // writeCron stores a record over the version read; due is when to look at the
 // cron job again, 0 for never.
 func (q *Queue) writeCron(ctx context.Context, c *CronJob, version string, due int64, run *store.Submission) error {
-	data, err := json.Marshal(c)
+	data, err := q.cronData(c)
 	if err != nil {
 		return err
 	}
@@ -273,12 +275,12 @@ func (q *Queue) ListCron(ctx context.Context) iter.Seq2[*CronJob, error] {
 		pages(yield, &page, func(cursor uint64) (uint64, error) {
 			var bad error
 			next, err := q.store.ListCron(ctx, cursor, func(name string, r store.Cron) {
-				var c CronJob
-				if err := json.Unmarshal(r.Data, &c); err != nil {
+				c, err := q.parseCron(r.Data)
+				if err != nil {
 					bad = fmt.Errorf("cron job %s: %w", name, err)
 					return
 				}
-				page = append(page, &c)
+				page = append(page, c)
 			})
 			return next, firstError(err, bad)
 		})
@@ -338,6 +340,9 @@ func (q *Queue) RunCron(ctx context.Context, name string) (*Job, error) {
 	c, err := q.GetCron(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	if c.sealed != nil {
+		return nil, fmt.Errorf("cron job %s: its args: %w", name, ErrUnknownKey)
 	}
 	spec := c.Job
 	if spec.Name == "" {

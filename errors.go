@@ -35,6 +35,8 @@ var (
 	ErrUndecodable = errors.New("stint: args cannot be decoded")
 	// ErrExpired: the resource version to watch from is too old; list again.
 	ErrExpired = errors.New("stint: resource version is too old")
+	// ErrNotMounted: the job does not mount what its handler asks for.
+	ErrNotMounted = errors.New("stint: not mounted")
 )
 
 // Why the context of a handler was cancelled, as context.Cause tells. Unless

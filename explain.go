@@ -27,6 +27,9 @@ const (
 	WhyNotBefore Why = "NotBefore"
 	// WhyPaused: the job's Parallelism is 0.
 	WhyPaused Why = "Paused"
+	// WhyMissingMount: nothing starts for want of a config map or secret that the job
+	// mounts. It is tried again at Until, or as soon as that changes.
+	WhyMissingMount Why = "MissingMount"
 	// WhyBackoff: failures are waited out. Nothing of the job starts before
 	// Until where its Backoff counts for the whole job; otherwise Until is
 	// when the first of the waiting retries starts.
@@ -96,7 +99,7 @@ func (f *facts) reasons() []Reason {
 	}
 	var all []Reason
 	for _, look := range []func(*facts) (Reason, bool){
-		(*facts).suspended, (*facts).notBefore, (*facts).paused, (*facts).backoff, (*facts).terminating,
+		(*facts).suspended, (*facts).notBefore, (*facts).paused, (*facts).mount, (*facts).backoff, (*facts).terminating,
 		(*facts).parallelism, (*facts).timers, (*facts).noWorker, (*facts).workerSlot, (*facts).lost, (*facts).running,
 		(*facts).deadline,
 	} {
@@ -124,6 +127,11 @@ func (f *facts) notBefore() (Reason, bool) {
 
 func (f *facts) paused() (Reason, bool) {
 	return Reason{Code: WhyPaused, Message: "Its parallelism is 0."}, f.rules.Parallelism == 0
+}
+
+func (f *facts) mount() (Reason, bool) {
+	ms, reason := f.lacks()
+	return Reason{Code: WhyMissingMount, Message: "It waits for what it mounts: " + reason + ".", Until: at(ms)}, ms > f.now
 }
 
 func (f *facts) backoff() (Reason, bool) {

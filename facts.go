@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/stint-go/stint/internal/rules"
 	"github.com/stint-go/stint/internal/store"
@@ -155,6 +157,17 @@ func (f *facts) heldBack() bool {
 	return f.rules.Backoff.JobScope && f.rules.PerIndex < 0 && f.record.RetryAt > f.now
 }
 
+// lacks says until when at most the job is parked for want of what it mounts,
+// and why.
+func (f *facts) lacks() (till int64, reason string) {
+	words := strings.SplitN(f.record.Lacks, " ", 3) // time, object, reason
+	if len(words) < 3 {
+		return 0, ""
+	}
+	till, _ = strconv.ParseInt(words[0], 10, 64)
+	return till, words[2]
+}
+
 // rest is how many slots have neither ended for good nor an active attempt.
 func (f *facts) rest() int {
 	r := f.record
@@ -174,7 +187,8 @@ func (f *facts) free() int {
 
 // startable is how many attempts nothing holds back.
 func (f *facts) startable() int {
-	if f.rules.Suspend || f.rules.StartAt > f.now || f.heldBack() {
+	till, _ := f.lacks()
+	if f.rules.Suspend || f.rules.StartAt > f.now || f.heldBack() || till > f.now {
 		return 0
 	}
 	free := f.free()

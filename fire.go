@@ -229,7 +229,15 @@ func (q *Queue) run(c *CronJob, due time.Time) (*store.Submission, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.sealed != nil {
+		return nil, fmt.Errorf("its args: %w", ErrUnknownKey)
+	}
+	uid := uuid.NewString()
+	args, err := q.sealJob(c.RawArgs, q.argsPlace(c.JobKind, spec.Name, uid)...)
+	if err != nil {
+		return nil, err
+	}
 	return &store.Submission{
-		Kind: c.JobKind, Args: c.RawArgs, Spec: data, Name: spec.Name, UID: uuid.NewString(), Owner: c.Name, Rules: submittedRules(spec),
+		Kind: c.JobKind, Args: args, Spec: data, Name: spec.Name, UID: uid, Owner: c.Name, Rules: submittedRules(spec),
 	}, nil
 }

@@ -37,6 +37,7 @@ const (
 	EventSuccessfulCreate = "SuccessfulCreate" // attempts were started, or a run of a cron job
 	EventSuccessfulDelete = "SuccessfulDelete" // attempts were told to stop, or a run was deleted
 	EventCompleted        = "Completed"
+	EventFailedMount      = "FailedMount" // an attempt could not start for want of a config map or secret
 
 	EventSawCompletedJob     = "SawCompletedJob"     // a run has finished
 	EventMissingJob          = "MissingJob"          // a run was deleted by somebody else
@@ -62,6 +63,8 @@ func (q *Queue) Events(ctx context.Context, name string) ([]JobEvent, error) {
 			e.Message = "Started " + many(h.Count, "attempt")
 		case EventSuccessfulDelete:
 			e.Message = "Told " + many(h.Count, "attempt") + " to stop"
+		case EventFailedMount:
+			e.Type, e.Message = EventWarning, "A config map or secret that the job mounts is missing or does not open"
 		default:
 			e.Message = cmp.Or(messages["Job"+h.Reason], h.Reason)
 		}

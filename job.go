@@ -133,6 +133,10 @@ type JobSpec struct {
 	// or the job. The default is 3. Mutable.
 	LostLimit *int `json:"lostLimit,omitempty"`
 
+	// Mounts are the config maps and secrets that the handlers read; at most
+	// 64. Mutable, for attempts that start later.
+	Mounts []Mount `json:"mounts,omitempty"`
+
 	// LostCounts counts lost attempts as failures against BackoffLimit, as
 	// Kubernetes does, and ignores LostLimit. Mutable.
 	LostCounts bool `json:"lostCounts,omitempty"`

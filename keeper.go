@@ -16,6 +16,7 @@ type keeper struct {
 	log     *slog.Logger
 	timers  bool             // or only orders are heard of
 	onOrder func(job string) // tasks of a job were told to stop
+	changed func(id string)  // a config map or secret has changed
 	heard   *pulse           // nil: nobody asks
 	looked  *pulse
 	retry   *backoff.ExponentialBackOff // of looking at the timers
@@ -34,7 +35,7 @@ type keeper struct {
 const timerHold = 10 * time.Second
 
 func newKeeper(q *Queue, log *slog.Logger, timers bool) *keeper {
-	return &keeper{queue: q, log: log, timers: timers, retry: newRetry(), onOrder: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
+	return &keeper{queue: q, log: log, timers: timers, retry: newRetry(), onOrder: func(string) {}, changed: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -71,6 +72,8 @@ func (k *keeper) listen(ctx context.Context) {
 			case o.Job != "" && !seen[o.Job]:
 				seen[o.Job] = true
 				k.onOrder(o.Job)
+			case o.Object != "":
+				k.changed(o.Object)
 			}
 		}
 	}
@@ -146,8 +149,13 @@ func (k *keeper) turn(ctx context.Context) time.Time {
 			k.log.Warn("finished jobs cannot be removed", "error", err)
 		}
 	}
+	for _, object := range due.Lack {
+		if err := k.queue.lift(ctx, object); err != nil {
+			k.log.Warn("jobs that wait for an object cannot be looked at", "object", object, "error", err)
+		}
+	}
 	latest := time.Now().Add(timerHold)
-	if len(due.Jobs)+len(due.Cron)+len(due.Past) > 0 {
+	if len(due.Jobs)+len(due.Cron)+len(due.Past)+len(due.Lack) > 0 {
 		return time.Now() // these have set their timers anew
 	}
 	if due.Next == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -35,6 +36,10 @@ func (s *station) perform(t *RawTask) {
 		t.cancel(nil)
 		s.drop(t)
 	}()
+	if t.badArgs != nil {
+		err = Code(CodeUndecodable, fmt.Errorf("%w: %w", ErrUndecodable, t.badArgs))
+		return
+	}
 	err = s.w.handlers[t.Kind](ctx, t)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/seal"
 	"github.com/stint-go/stint/internal/store"
 )
 
@@ -27,7 +28,8 @@ type Queue struct {
 	name   string
 	cfg    QueueConfig
 	store  *store.Store
-	err    error // the queue's name or its durability is bad
+	ring   *seal.Ring
+	err    error // the queue's name, its keys or its durability are bad
 	submit submitters
 	codec  Codec
 	log    *slog.Logger
@@ -40,6 +42,17 @@ type QueueConfig struct {
 	DefaultTTL time.Duration
 	// Codec turns args and results to bytes and back; nil is JSON.
 	Codec Codec
+	// Keys encrypt secrets, and jobs with EncryptJobs: the first encrypts, all
+	// of them decrypt. All processes of a queue should have the same.
+	Keys []Key
+	// EncryptJobs encrypts the args, results and checkpoints of jobs. Their
+	// names, specs, progress and errors are not; limits are on what is stored.
+	// Give all processes the Keys first, since they read encrypted jobs by them
+	// alone.
+	EncryptJobs bool
+	// AcceptPlain reads, with EncryptJobs, such as are not encrypted too, from
+	// before. Otherwise they are refused with [ErrNotEncrypted].
+	AcceptPlain bool
 	// SubmitMiddleware wraps every submission, the first outermost.
 	SubmitMiddleware []SubmitMiddleware
 	// Logger hears of what goes wrong; nil discards.
@@ -81,8 +94,9 @@ func NewQueue(name string, rdb redis.UniversalClient, cfg ...QueueConfig) *Queue
 
 func newQueue(name string, st *store.Store, c QueueConfig) *Queue {
 	c.Durability.Timeout = cmp.Or(c.Durability.Timeout, DefaultDurabilityTimeout)
+	ring, err := newRing(&c)
 	return &Queue{
-		name: name, cfg: c, store: st, err: validateQueue(name, c.Durability), codec: c.Codec, log: c.Logger,
+		name: name, cfg: c, store: st, ring: ring, err: firstError(validateQueue(name, c.Durability), err), codec: c.Codec, log: c.Logger,
 		submit: submitters{id: rand.Text()},
 	}
 }
@@ -157,9 +171,9 @@ func (q *Queue) encode(what string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, &InvalidError{Fields: []FieldError{{Field: what, Cause: FieldInvalid, Detail: "cannot be encoded: " + err.Error()}}}
 	}
-	if len(data) > most {
+	if n := len(data) + q.overhead(); n > most {
 		return nil, &InvalidError{Fields: []FieldError{{
-			Field: what, Cause: FieldTooLong, Value: len(data),
+			Field: what, Cause: FieldTooLong, Value: n,
 			Detail: fmt.Sprintf("must be at most %d bytes encoded", most),
 		}}}
 	}
@@ -173,7 +187,7 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	}
 	given := s.Spec
 	spec := given.withDefaults(q.cfg.DefaultTTL)
-	if err := validateCreate(spec, s.Kind, len(s.Args)); err != nil {
+	if err := validateCreate(spec, s.Kind, len(s.Args)+q.overhead()); err != nil {
 		return nil, store.Submission{}, err
 	}
 	for _, w := range Warnings(spec) {
@@ -183,7 +197,9 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	sub := store.Submission{Kind: s.Kind, Args: s.Args, Plain: isPlain(&spec)}
 	if sub.Plain {
 		var err error
-		sub.Spec, err = q.plainSpec(given)
+		if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, "", "")...); err == nil {
+			sub.Spec, err = q.plainSpec(given)
+		}
 		return job, sub, err
 	}
 	if spec.Name == "" {
@@ -195,8 +211,11 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 		return nil, sub, err
 	}
 	job.Name, job.UID = spec.Name, uuid.NewString()
+	if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, job.Name, job.UID)...); err != nil {
+		return nil, sub, err
+	}
 	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data
-	sub.Sum = sumOf(s.Kind, s.Args, data)
+	sub.Sums = q.sums(s.Kind, s.Args, data)
 	sub.Rules = submittedRules(spec)
 	return job, sub, nil
 }

@@ -73,6 +73,11 @@ func (q *Queue) job(r *store.Record) (*Job, error) {
 			return nil, fmt.Errorf("job %s: spec: %w", r.Name, err)
 		}
 	}
+	var err error
+	if j.Args, err = q.openJob(j.Args, q.argsPlace(r.Kind, r.Name, r.UID)...); err != nil {
+		j.Args = nil // the job can be read all the same
+		q.log.Warn("args of a job cannot be decrypted", "job", r.Name, "error", err)
+	}
 	ttl := q.cfg.DefaultTTL
 	if r.Plain || r.UID == r.Name {
 		ttl = DefaultTTL

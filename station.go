@@ -39,6 +39,7 @@ type station struct {
 	tasks   map[*RawTask]struct{}
 	running sync.WaitGroup
 	cache   workCache
+	mounts  mounts
 	settler settler
 
 	pulse    pulses
@@ -61,6 +62,7 @@ func newStation(w *Worker, q *Queue) *station {
 		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
 	}
 	s.log = w.log.With("queue", q.name, "worker", s.id)
+	s.mounts = newMounts(q, s.log)
 	s.settler = settler{station: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	return s
 }
@@ -76,9 +78,11 @@ func (s *station) run(ctx context.Context) {
 	helpers.Go(func() { s.settler.run(base) })
 	helpers.Go(func() { s.keepLeases(base) })
 	helpers.Go(func() { s.watchLeases(base) })
+	helpers.Go(func() { s.mounts.keep(base) })
 	keeper := newKeeper(s.queue, s.log, !s.w.cfg.HandlersOnly)
 	keeper.heard, keeper.looked, keeper.within = &s.pulse.orders, &s.pulse.timers, s.w.cfg.Lease
 	keeper.onOrder = func(job string) { s.check(base, job) }
+	keeper.changed = s.mounts.changed
 	helpers.Go(func() { keeper.run(base) })
 	if !s.w.cfg.HandlersOnly {
 		janitor := newJanitor(s.queue, s.w.cfg.Lease, s.log)
@@ -202,6 +206,7 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 		t.ctx, t.cancel = context.WithCancelCause(base) //nolint:fatcontext // one for each task
 		tasks = append(tasks, t)
 	}
+	tasks = s.mount(base, tasks)
 	s.mu.Lock()
 	for _, t := range tasks {
 		s.tasks[t] = struct{}{}
@@ -226,8 +231,10 @@ func (s *station) refuse(t *RawTask, err error) {
 // equip gives the task what the handler needs of its job.
 func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
 	if t.task.Plain {
-		t.spec, err = s.cache.decode(t.task.Spec)
-		return err
+		if t.spec, err = s.cache.decode(t.task.Spec); err != nil {
+			return err
+		}
+		return s.openArgs(t)
 	}
 	w := work[t.UID]
 	switch {
@@ -236,7 +243,18 @@ func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
 	case w.spec == nil:
 		return errors.New("it was not read")
 	}
-	t.spec, t.RawArgs = w.spec, w.args
+	t.spec, t.RawArgs, t.work = w.spec, w.args, w
+	return s.openArgs(t)
+}
+
+// openArgs decrypts the args of a task. Without the key it is given back, for
+// a worker that has it; what does not open fails the attempt.
+func (s *station) openArgs(t *RawTask) error {
+	args, err := s.queue.openJob(t.RawArgs, s.queue.argsPlace(t.Kind, t.Job, t.UID)...)
+	if errors.Is(err, ErrUnknownKey) {
+		return err
+	}
+	t.RawArgs, t.badArgs = args, err
 	return nil
 }
 
@@ -249,6 +267,9 @@ func (s *station) task(t *store.Task) *RawTask {
 
 // drop forgets a task and frees its slot.
 func (s *station) drop(t *RawTask) {
+	if len(t.spec.Mounts) > 0 {
+		s.mounts.detach(t)
+	}
 	s.mu.Lock()
 	delete(s.tasks, t)
 	s.mu.Unlock()
@@ -349,7 +370,10 @@ type cachedWork struct {
 	read time.Time
 	args []byte
 	spec *JobSpec
+	gen  int
 	err  error
+
+	stale atomic.Bool
 }
 
 // cacheFor bounds how long a changed spec goes unnoticed.
@@ -370,7 +394,7 @@ func (c *workCache) fill(ctx context.Context, st *store.Store, tasks []store.Tas
 		if t.Plain || found[t.UID] != nil {
 			continue
 		}
-		if e := c.entries[t.UID]; e != nil && time.Since(e.read) < cacheFor {
+		if e := c.entries[t.UID]; e != nil && time.Since(e.read) < cacheFor && !e.stale.Load() {
 			found[t.UID] = e
 			continue
 		}
@@ -388,7 +412,7 @@ func (c *workCache) fill(ctx context.Context, st *store.Store, tasks []store.Tas
 		return found, err
 	}
 	for i, w := range work {
-		e := &cachedWork{read: time.Now(), args: w.Args}
+		e := &cachedWork{read: time.Now(), args: w.Args, gen: w.Generation}
 		if w.UID != uids[i] {
 			e.err = ErrJobDeleted
 		} else {

@@ -47,10 +47,10 @@ func (q *Queue) record(ctx context.Context, name string) (*store.Record, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &store.Task{Kind: r.Kind, Entry: r.Entry, Plain: true, Spec: r.Spec, Args: j.Args, Job: r.Name, UID: r.Name}
+	t := &store.Task{Kind: r.Kind, Entry: r.Entry, Plain: true, Spec: r.Spec, Args: r.Args, Job: r.Name, UID: r.Name}
 	if r.Kept != nil {
 		k, _ := parseKept(r.Kept)
-		t.Spec = k.Spec
+		t.Spec, t.Args = k.Spec, k.Args
 	}
 	if err := q.store.AdoptFor(ctx, t, j.Spec.rules(), r); err != nil {
 		return nil, q.steered(name, err)

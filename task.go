@@ -33,7 +33,7 @@ type RawTask struct {
 	// Attempt counts the attempts at this index, from 1. An attempt given
 	// back, by Snooze or a worker's shutdown, does not count.
 	Attempt int
-	// RawArgs are the args as submitted, encoded.
+	// RawArgs are the args as submitted, encoded, and decrypted.
 	RawArgs []byte
 
 	task    *store.Task
@@ -47,7 +47,10 @@ type RawTask struct {
 	notes   atomic.Bool
 	settled atomic.Bool
 	warned  atomic.Bool
-	told    atomic.Int64 // when it was told to stop, in ns since the station's start; 0: it was not
+	badArgs error         // they do not open
+	work    *cachedWork   // nil for a plain job
+	changed chan struct{} // closed when a mount changes; guarded by the station's mounts
+	told    atomic.Int64  // when it was told to stop, in ns since the station's start; 0: it was not
 
 	progress struct {
 		mu   sync.Mutex
@@ -90,8 +93,14 @@ func (t *RawTask) SetResult(v any) error {
 	if data == nil {
 		data = []byte{}
 	}
-	t.result = data
-	return nil
+	t.result, err = t.seal(sealedResult, data)
+	return err
+}
+
+// seal encrypts something of this index, if the queue does so.
+func (t *RawTask) seal(what string, data []byte) ([]byte, error) {
+	q := t.station.queue
+	return q.sealJob(data, q.indexPlace(what, t.Kind, t.Job, t.Index)...)
 }
 
 // SaveCheckpoint keeps a value for the next attempt at this index, should
@@ -101,6 +110,9 @@ func (t *RawTask) SetResult(v any) error {
 func (t *RawTask) SaveCheckpoint(ctx context.Context, v any) error {
 	data, err := t.station.queue.encode("checkpoint", v)
 	if err != nil {
+		return err
+	}
+	if data, err = t.seal(sealedCheckpoint, data); err != nil {
 		return err
 	}
 	return t.note(ctx, 'c', data)
@@ -116,7 +128,12 @@ func (t *RawTask) Checkpoint(ctx context.Context, v any) (bool, error) {
 	if err != nil || data == nil {
 		return false, err
 	}
-	if err := t.station.queue.codec.Unmarshal(data, v); err != nil {
+	q := t.station.queue
+	data, err = q.openJob(data, q.indexPlace(sealedCheckpoint, t.Kind, t.Job, t.Index)...)
+	if err == nil {
+		err = q.codec.Unmarshal(data, v)
+	}
+	if err != nil {
 		return false, fmt.Errorf("checkpoint: %w", err)
 	}
 	return true, nil

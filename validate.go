@@ -237,6 +237,7 @@ func (v *validation) ours(s *JobSpec) {
 	}
 	v.backoff(s.Backoff)
 	v.count("spec.lostLimit", s.LostLimit)
+	v.mounts(s.Mounts)
 }
 
 func (v *validation) count(field string, n *int) {

@@ -211,10 +211,18 @@ func Await[R any](ctx context.Context, q *Queue, name string) (R, error) {
 	if err != nil || data == nil {
 		return r, err
 	}
-	if err := q.codec.Unmarshal(data, &r); err != nil {
+	if err := q.decodeResult(job.Kind, name, 0, data, &r); err != nil {
 		return r, fmt.Errorf("job %s: result: %w", name, err)
 	}
 	return r, nil
+}
+
+func (q *Queue) decodeResult(kind, job string, index int, data []byte, v any) error {
+	data, err := q.openJob(data, q.indexPlace(sealedResult, kind, job, index)...)
+	if err != nil {
+		return err
+	}
+	return q.codec.Unmarshal(data, v)
 }
 
 // result reads the result of index 0.
@@ -260,7 +268,7 @@ func Results[R any](ctx context.Context, q *Queue, name string) iter.Seq2[IndexR
 		var bad error
 		add := func(slot int, data []byte) {
 			res := IndexResult[R]{Index: slot}
-			if err := q.codec.Unmarshal(data, &res.Value); err != nil {
+			if err := q.decodeResult(r.Kind, name, slot, data, &res.Value); err != nil {
 				bad = fmt.Errorf("job %s: result of index %d: %w", name, slot, err)
 			}
 			page = append(page, res)

@@ -59,6 +59,7 @@ type Job struct {
 	held      int   // counted failures that Shown leaves out
 	Streak    int   // failures since the last success (Backoff.JobScope)
 	RetryAt   int64 // nothing starts before (Backoff.JobScope)
+	LacksTill int64 // nothing starts before, since it lacks something
 
 	Next    int // slots from here on were never started
 	Done    indexset.Set

@@ -121,7 +121,7 @@ func (j *Job) manage(now int64) {
 	if j.Spec.ReplaceFailed {
 		missing -= len(j.Ending)
 	}
-	if missing > 0 && now >= j.Spec.StartAt && !j.heldBack(now) {
+	if missing > 0 && now >= j.Spec.StartAt && now >= j.LacksTill && !j.heldBack(now) {
 		for _, slot := range j.startable(missing, now) {
 			j.start(slot, now)
 		}
@@ -302,6 +302,7 @@ func (j *Job) Due(now int64) int64 {
 		}
 	case !s.Suspend:
 		at(s.StartAt)
+		at(j.LacksTill)
 		if s.Deadline != Unset && j.StartedAt > 0 {
 			at(j.StartedAt + s.Deadline)
 		}

@@ -224,14 +224,16 @@ func (s *Store) referrer(key string) (by, how, member string) {
 		return s.keys.pasts(), "Z", rest
 	case "worker":
 		return s.keys.beats(), "H", rest
-	case "sub", "stats", "waits":
+	case "object":
+		return s.keys.objects(), "Z", rest
+	case "sub", "stats", "waits", "lacks":
 		return s.keys.jobs(), "T", ""
 	case "bell":
 		if strings.HasPrefix(rest, "@") {
 			return s.keys.jobs(), "T", ""
 		}
 		return "", "", ""
-	case "ready", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl":
+	case "ready", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl", "objects":
 		return "", "", ""
 	}
 	return "", "?", ""

@@ -139,9 +139,10 @@ const ordersKept = 1000
 
 // Work is what a worker must know of a job with a record to run its tasks.
 type Work struct {
-	UID  string
-	Spec []byte
-	Args []byte
+	UID        string
+	Spec       []byte
+	Args       []byte
+	Generation int
 }
 
 // Work reads spec and args of jobs; a job that is gone has no UID.
@@ -149,7 +150,7 @@ func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
 	cmds := make([]*redis.SliceCmd, len(names))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, name := range names {
-			cmds[i] = p.HMGet(ctx, s.keys.job(name), "uid", "spec", "args")
+			cmds[i] = p.HMGet(ctx, s.keys.job(name), "uid", "spec", "args", "gen")
 		}
 		return nil
 	})
@@ -159,13 +160,14 @@ func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
 	out := make([]Work, len(names))
 	for i, c := range cmds {
 		v := c.Val()
-		if len(v) != 3 {
+		if len(v) != 4 {
 			return nil, fmt.Errorf("job %s: unreadable record", names[i])
 		}
 		uid, _ := v[0].(string)
 		spec, _ := v[1].(string)
 		args, _ := v[2].(string)
-		out[i] = Work{uid, []byte(spec), []byte(args)}
+		gen, _ := v[3].(string)
+		out[i] = Work{uid, []byte(spec), []byte(args), atoi(gen)}
 	}
 	return out, nil
 }

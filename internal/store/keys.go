@@ -18,7 +18,8 @@ import "strconv"
 //	job:<n>:data    hash    u: counts, r: result, c: checkpoint,
 //	                        p: progress of a slot, e: its errors, T and
 //	                        t: when how many ended                       settle, note           with the job
-//	timers          zset    <name>, cron/<name>, past/<name> -> due      sync, cron, finish     done
+//	timers          zset    <name>, cron/<name>, past/<name>,
+//	                        lack/<object> -> due                         sync, cron, finish     done
 //	jobs            zset    name -> created, of jobs with a record       submit, settle         with the job
 //	cron            hash    name -> version and record of a cron job     cron                   deleted
 //	beats           hash    worker -> beat and lease                     claim, renew           leave
@@ -31,7 +32,11 @@ import "strconv"
 //	stats:<kind>    hash    minute of the day -> minute and what ended   finish, settle         two days
 //	waits           hash    plain jobs whose end somebody waits for      wait                   an hour at most
 //	events          stream  what happened to jobs, about 10,000 entries  every verb             trimmed
-//	ctl             stream  j: look at your tasks of a job; t: a timer   sync, evict, delete    trimmed at about 1,000
+//	ctl             stream  j: look at your tasks of a job; t: a timer;
+//	                        c: an object has changed                     sync, evict, delete    trimmed at about 1,000
+//	object:<id>     hash    a config map or secret, as config/app        object                 deleted
+//	objects         zset    <id>, all with score 0                       object                 with the object
+//	lacks:<id>      zset    jobs that wait for an object -> since when   park                   lift, or ten minutes
 //	steer           -       nothing: declared by what steers jobs, so that
 //	                        ACLs refuse it whole, before it has written  nobody                 never
 type keys struct{ prefix string }
@@ -60,6 +65,9 @@ func (k keys) stats(kind string) string   { return k.prefix + "stats:" + kind }
 func (k keys) waits() string              { return k.prefix + "waits" }
 func (k keys) events() string             { return k.prefix + "events" }
 func (k keys) ctl() string                { return k.prefix + "ctl" }
+func (k keys) object(id string) string    { return k.prefix + "object:" + id }
+func (k keys) objects() string            { return k.prefix + "objects" }
+func (k keys) lacks(id string) string     { return k.prefix + "lacks:" + id }
 
 // queue are the keys that every transition of a job is given first.
 func (k keys) queue() []string {

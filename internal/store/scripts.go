@@ -52,6 +52,14 @@ var (
 	heldSrc string
 	//go:embed lua/leave.lua
 	leaveSrc string
+	//go:embed lua/object.lua
+	objectSrc string
+	//go:embed lua/park.lua
+	parkSrc string
+	//go:embed lua/lacking.lua
+	lackingSrc string
+	//go:embed lua/lift.lua
+	liftSrc string
 	//go:embed lua/auditjob.lua
 	auditJobSrc string
 	//go:embed lua/auditstream.lua
@@ -89,6 +97,10 @@ var (
 	readScript    = redis.NewScript(readSrc)
 	heldScript    = redis.NewScript(heldSrc)
 	leaveScript   = redis.NewScript(leaveSrc)
+	objectScript  = redis.NewScript(prelude + objectSrc)
+	parkScript    = redis.NewScript(jobSrc + parkSrc)
+	lackingScript = redis.NewScript(lackingSrc)
+	liftScript    = redis.NewScript(jobSrc + liftSrc)
 
 	auditJobScript    = redis.NewScript(prelude + auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)

@@ -20,7 +20,7 @@ type Submission struct {
 
 	// Only with a record:
 	Name, UID, Owner string
-	Sum              string // tells whether a job of that name is the same one
+	Sums             string // parted by ' ', tell whether a job of that name is the same one
 	Rules            rules.Spec
 }
 
@@ -72,7 +72,7 @@ func (s *Store) submission(submitter, op string, all bool, jobs []Submission) ca
 		}
 		keys = append(keys, s.keys.record(j.Name)...)
 		args = append(args, "J", kinds[j.Kind], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
-			j.Spec, j.Args, j.Owner, j.Sum, labelsText(j.Spec))
+			j.Spec, j.Args, j.Owner, j.Sums, labelsText(j.Spec))
 	}
 	return call{script: submitScript, keys: keys, args: args}
 }

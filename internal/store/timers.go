@@ -17,6 +17,7 @@ type Due struct {
 	Jobs []string
 	Cron []string
 	Past []string
+	Lack []string // objects that jobs may wait for, and that have changed
 }
 
 // Due takes up to Limit timers that are due. Whoever takes one has the given
@@ -43,6 +44,8 @@ func (s *Store) Due(ctx context.Context, hold time.Duration) (Due, error) {
 			d.Cron = append(d.Cron, name)
 		} else if name, ok := strings.CutPrefix(w, "past/"); ok {
 			d.Past = append(d.Past, name)
+		} else if id, ok := strings.CutPrefix(w, "lack/"); ok {
+			d.Lack = append(d.Lack, id)
 		} else {
 			d.Jobs = append(d.Jobs, w)
 		}
@@ -69,10 +72,11 @@ func (s *Store) Forget(ctx context.Context, past string) error {
 }
 
 // Order is a message of the control stream: a job whose tasks were told to
-// stop, or a timer that is now the first.
+// stop, a timer that is now the first, or an object that has changed.
 type Order struct {
-	Job string
-	At  int64
+	Job    string
+	At     int64
+	Object string
 }
 
 // Orders waits for messages after an ID, for at most the given time, and
@@ -83,7 +87,8 @@ func (s *Store) Orders(ctx context.Context, after string, atMost time.Duration) 
 	for _, m := range msgs {
 		job, _ := m.Values["j"].(string)
 		at, _ := m.Values["t"].(string)
-		orders = append(orders, Order{job, atoi64(at)})
+		object, _ := m.Values["c"].(string)
+		orders = append(orders, Order{job, atoi64(at), object})
 	}
 	return orders, last, err
 }

@@ -118,13 +118,14 @@ end
 
 -- load reads a job's record: nil when there is none, or it is another's.
 local function load(K, uid)
-  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log')
+  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks')
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
   local rules = fields(r[2] or '', RULES_TEXT, RULES, {})
   local s, words = fields(r[3] or '', STATE_TEXT, STATE, {})
   if not (rules and s) then return nil end
   s.words, s.uid, s.rules, s.phase, s.reason = words, r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner, s.labels, s.log = r[6], r[7], r[8] or '', r[11] or '', r[12] or ''
+  s.lacks = tonumber(string.match(r[13] or '0', '^%d+'))
   s.success, s.hits = policy(r[10], r[9])
   return s
 end
@@ -411,7 +412,7 @@ local function manage(K, J, now)
   local missing = want(J) - J.active
   if r.replaceFailed == 1 then missing = missing - J.ending end
   local held = r.jobScope == 1 and r.perIndex < 0 and J.retryAt > now
-  if missing > 0 and now >= r.startAt and not held then start(K, J, missing, now) end
+  if missing > 0 and now >= r.startAt and now >= J.lacks and not held then start(K, J, missing, now) end
 end
 
 local function fated(J, phase, reason, now)
@@ -492,6 +493,7 @@ local function due(K, J, now)
     if r.ttl >= 0 then by(math.max(J.endedAt + r.ttl, now + 1)) end
   elseif J.phase == '' and r.suspend == 0 then
     by(r.startAt)
+    by(J.lacks)
     if r.deadline >= 0 and J.startedAt > 0 then by(J.startedAt + r.deadline) end
     if r.jobScope == 1 and r.perIndex < 0 then by(J.retryAt) end
     by(J.soonest)
@@ -538,7 +540,7 @@ end
 
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
-  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', labels = j.labels or '', log = '', phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
+  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', labels = j.labels or '', log = '', lacks = 0, phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
   for _, f in ipairs(STATE) do J[f] = 0 end
   J.success, J.hits = policy(j.success)
   if J.rules.startAt < 0 then -- a delay

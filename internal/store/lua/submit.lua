@@ -6,7 +6,8 @@
 -- KEYS[7]      kinds   set     kinds that the queue has seen
 -- KEYS[8..]    per kind: ready (stream), bell (list); then the seven keys of each job with a record
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of kinds
--- ARGV[5..] per kind its name; then per job: 'P', kind no., header, args | 'J', kind no., name, uid, rules, success, spec, args, owner, sum, labels
+-- ARGV[5..] per kind its name; then per job: 'P', kind no., header, args | 'J', kind no., name, uid, rules, success, spec, args, owner, sums, labels
+-- the sums are parted by ' ': any tells the same job, and the first is kept
 -- returns one line per job: 'P <entry>' | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>'
 local now, op, mode, nkinds = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
@@ -30,7 +31,7 @@ while at <= #ARGV do
     local old = redis.call('HMGET', KEYS[key], 'uid', 'sum')
     if old[1] then
       if old[1] == ARGV[at + 3] then j.answer = 'NEW'
-      elseif old[2] == ARGV[at + 9] then j.answer = 'OLD ' .. old[1]
+      elseif old[2] and old[2] ~= '' and string.find(ARGV[at + 9], old[2], 1, true) then j.answer = 'OLD ' .. old[1]
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
     end
     jobs[#jobs + 1] = j
@@ -44,7 +45,7 @@ local function record(j)
   local a = j.at
   local K = keys(j.key, 6 + 2 * j.kind)
   local J = create(K, now, { kind = ARGV[4 + j.kind], name = ARGV[a], uid = ARGV[a + 1], rules = ARGV[a + 2],
-    success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = ARGV[a + 7], labels = ARGV[a + 8] })
+    success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = string.match(ARGV[a + 7], '^%S*'), labels = ARGV[a + 8] })
   J.budget = budget
   emit(K, J, 'Submitted')
   sync(K, J, now)

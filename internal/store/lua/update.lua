@@ -11,7 +11,8 @@ if gen == tostring(tonumber(ARGV[3]) + 1) and redis.call('HGET', K.job, 'spec') 
 if gen ~= ARGV[3] then return 'CONFLICT' end
 
 redis.call('HSET', K.job, 'gen', tonumber(gen) + 1, 'rules', ARGV[4], 'success', ARGV[5], 'spec', ARGV[6], 'labels', ARGV[7])
-J.labels = ARGV[7]
+redis.call('HDEL', K.job, 'lacks') -- what it mounts may have changed
+J.labels, J.lacks = ARGV[7], 0
 local before = J.rules.completions
 J.rules = fields(ARGV[4], RULES_TEXT, RULES, {})
 if J.phase == '' and J.rules.completions >= 0 and J.rules.completions < before then cut(K, J) end
