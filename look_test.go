@@ -263,3 +263,43 @@ func TestUpcoming(t *testing.T) {
 	require.ErrorAs(t, err, &bad)
 	require.Len(t, bad.Fields, 2)
 }
+
+// Newest first and page by page, every job is seen once.
+func TestListNewest(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
+		var want []string
+		jobs := make([]stint.NewJob, 40)
+		for i := range jobs {
+			jobs[i] = stint.NewJob{Args: work{i}}
+			if i < 30 {
+				jobs[i].Spec.Name = fmt.Sprintf("job-%02d", i)
+			}
+		}
+		out, err := q.SubmitMany(ctx, jobs)
+		require.NoError(t, err)
+		for _, s := range out {
+			want = append(want, s.Job.Name)
+		}
+		for _, limit := range []int{1, 7, 30, 500} {
+			var got []string
+			o := stint.ListOptions{Newest: true, Limit: limit}
+			for {
+				page, next, err := q.ListPage(ctx, o)
+				require.NoError(t, err)
+				require.LessOrEqual(t, len(page), limit)
+				for i, j := range page {
+					got = append(got, j.Name)
+					require.True(t, i == 0 || !j.CreatedAt.After(page[i-1].CreatedAt))
+				}
+				if o.Continue = next; next == "" {
+					break
+				}
+			}
+			require.ElementsMatch(t, want, got)
+		}
+		var bad *stint.InvalidError
+		_, _, err = q.ListPage(ctx, stint.ListOptions{Limit: 501})
+		require.ErrorAs(t, err, &bad)
+	})
+}

@@ -196,6 +196,11 @@ type ListOptions struct {
 	// Name and Error are parts of the name, and of the last error or of a
 	// condition's reason or message, whatever their case; "" takes all.
 	Name, Error string
+	// Newest turns the order round within each part of the list; see List.
+	Newest bool
+	// Limit is how many jobs are read for a page, chosen or not: 200 by
+	// default, 500 at most.
+	Limit int
 	// Continue goes on after the job whose token it is; see ListPage.
 	Continue string
 }
@@ -229,12 +234,12 @@ func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] 
 // a kind after an entry, or in a hash of finished jobs at a cursor.
 var listToken = regexp.MustCompile(`^(|jobs:\d+ \S+|plain:(\S+( \d+-\d+)?)?|past:(\S+( \d+)?)?)$`)
 
-// pageSize is how many jobs are read in one go.
+// pageSize is how many jobs are read in one go, unless a list says otherwise.
 const pageSize = 200
 
 // ListPage reads one page, which may be empty though there are more, and the
-// token for the next one; "" at the end. A bad token or selector is an
-// [*InvalidError].
+// token for the next one; "" at the end. The options have to stay the same
+// from page to page. A bad limit, token or selector is an [*InvalidError].
 func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next string, err error) {
 	if q.err != nil {
 		return nil, "", q.err
@@ -242,6 +247,9 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 	match, err := o.matcher()
 	if err != nil {
 		return nil, "", err
+	}
+	if o.Limit = cmp.Or(o.Limit, pageSize); o.Limit < 1 || o.Limit > store.Limit {
+		return nil, "", &InvalidError{Fields: []FieldError{{Field: "limit", Cause: FieldInvalid, Value: o.Limit, Detail: "must be between 1 and 500"}}}
 	}
 	place := listToken.FindStringSubmatch(o.Continue)
 	if place == nil {
@@ -251,11 +259,11 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 	var records []*store.Record
 	switch section {
 	case "plain":
-		records, next, err = q.listPlain(ctx, o.Kind, token)
+		records, next, err = q.listPlain(ctx, &o, token)
 	case "past":
-		records, next, err = q.listPast(ctx, token)
+		records, next, err = q.listPast(ctx, o.Limit, token)
 	default:
-		records, next, err = q.listRecords(ctx, token)
+		records, next, err = q.listRecords(ctx, &o, token)
 	}
 	if err != nil {
 		return nil, "", err
@@ -275,8 +283,8 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 	return jobs, next, nil
 }
 
-func (q *Queue) listRecords(ctx context.Context, token string) ([]*store.Record, string, error) {
-	names, next, err := q.store.List(ctx, token, pageSize)
+func (q *Queue) listRecords(ctx context.Context, o *ListOptions, token string) ([]*store.Record, string, error) {
+	names, next, err := q.store.List(ctx, token, o.Limit, o.Newest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -289,7 +297,7 @@ func (q *Queue) listRecords(ctx context.Context, token string) ([]*store.Record,
 
 // listPlain goes through the kinds in the order of their names; its token is
 // a kind and an entry.
-func (q *Queue) listPlain(ctx context.Context, only, token string) ([]*store.Record, string, error) {
+func (q *Queue) listPlain(ctx context.Context, o *ListOptions, token string) ([]*store.Record, string, error) {
 	kinds, err := q.store.Kinds(ctx)
 	if err != nil {
 		return nil, "", err
@@ -297,7 +305,7 @@ func (q *Queue) listPlain(ctx context.Context, only, token string) ([]*store.Rec
 	slices.Sort(kinds)
 	kind, entry, _ := strings.Cut(token, " ")
 	i, _ := slices.BinarySearch(kinds, kind)
-	for i < len(kinds) && only != "" && kinds[i] != only {
+	for i < len(kinds) && o.Kind != "" && kinds[i] != o.Kind {
 		i++
 	}
 	if i >= len(kinds) {
@@ -306,7 +314,7 @@ func (q *Queue) listPlain(ctx context.Context, only, token string) ([]*store.Rec
 	if kinds[i] != kind {
 		entry = ""
 	}
-	records, next, err := q.store.ListPlain(ctx, kinds[i], entry, pageSize)
+	records, next, err := q.store.ListPlain(ctx, kinds[i], entry, o.Limit, o.Newest)
 	switch {
 	case next != "":
 		next = "plain:" + kinds[i] + " " + next
@@ -320,7 +328,7 @@ func (q *Queue) listPlain(ctx context.Context, only, token string) ([]*store.Rec
 
 // listPast goes through the hashes of finished plain jobs; its token is one
 // of these and a cursor.
-func (q *Queue) listPast(ctx context.Context, token string) ([]*store.Record, string, error) {
+func (q *Queue) listPast(ctx context.Context, limit int, token string) ([]*store.Record, string, error) {
 	pasts, err := q.store.Pasts(ctx)
 	if err != nil || len(pasts) == 0 {
 		return nil, "", err
@@ -335,7 +343,7 @@ func (q *Queue) listPast(ctx context.Context, token string) ([]*store.Record, st
 	if err != nil {
 		return nil, "", err
 	}
-	records, after, err := q.store.ListPast(ctx, pasts[i], cursor, pageSize, now)
+	records, after, err := q.store.ListPast(ctx, pasts[i], cursor, limit, now)
 	switch {
 	case after != 0:
 		return records, fmt.Sprintf("past:%s %d", pasts[i], after), err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -127,13 +128,18 @@ func (s *Store) Kinds(ctx context.Context) ([]string, error) {
 }
 
 // ListPlain reads up to n plain jobs of a kind that have no record and are not
-// finished, after an entry; next is "" at the end.
-func (s *Store) ListPlain(ctx context.Context, kind, after string, n int) (jobs []*Record, next string, err error) {
-	from := "-"
+// finished, oldest or newest first, after an entry; next is "" at the end.
+func (s *Store) ListPlain(ctx context.Context, kind, after string, n int, newest bool) (jobs []*Record, next string, err error) {
+	from := ""
 	if after != "" {
 		from = "(" + after
 	}
-	msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(kind), from, "+", int64(n)).Result()
+	var msgs []redis.XMessage
+	if newest {
+		msgs, err = s.rdb.XRevRangeN(ctx, s.keys.ready(kind), cmp.Or(from, "+"), "-", int64(n)).Result()
+	} else {
+		msgs, err = s.rdb.XRangeN(ctx, s.keys.ready(kind), cmp.Or(from, "-"), "+", int64(n)).Result()
+	}
 	if err != nil {
 		return nil, "", s.seen(ctx, err)
 	}
@@ -158,8 +164,12 @@ func (s *Store) held(ctx context.Context, kind string, msgs []redis.XMessage) (m
 	if len(msgs) == 0 {
 		return nil, nil
 	}
+	first, last := msgs[0].ID, msgs[len(msgs)-1].ID
+	if CompareEntries(first, last) > 0 {
+		first, last = last, first
+	}
 	pending, err := s.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: s.keys.ready(kind), Group: group1, Start: msgs[0].ID, End: msgs[len(msgs)-1].ID, Count: int64(len(msgs)),
+		Stream: s.keys.ready(kind), Group: group1, Start: first, End: last, Count: int64(len(msgs)),
 	}).Result()
 	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
 		return nil, s.seen(ctx, err)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,35 +144,51 @@ func readRecord(h map[string]string) (*Record, error) {
 	}, nil
 }
 
-// List reads up to n names of jobs with a record, oldest first, after a token
-// that it gave before, and the token to go on with; "" at the end. A token is
-// the last job's time and name: jobs of one time lie in the order of names.
-func (s *Store) List(ctx context.Context, token string, n int) (names []string, next string, err error) {
+// List reads up to n names of jobs with a record, oldest or newest first,
+// after a token that it gave before, and the token to go on with; "" at the
+// end. A token is the last job's time and name: jobs of one time lie in the
+// order of names.
+func (s *Store) List(ctx context.Context, token string, n int, newest bool) (names []string, next string, err error) {
 	from, last, _ := strings.Cut(token, " ")
-	if token == "" {
-		from = "-inf"
+	page, whole, err := s.listFrom(ctx, from, n, newest, func(z redis.Z) bool {
+		passed := cmp.Compare(memberText(z), last)
+		if newest {
+			passed = -passed
+		}
+		return scoreText(z) == from && passed <= 0
+	})
+	if err != nil {
+		return nil, "", err
 	}
+	more := len(page) > n || !whole
+	page = page[:min(n, len(page))]
+	for _, z := range page {
+		names = append(names, memberText(z))
+	}
+	if more {
+		next = scoreText(page[n-1]) + " " + names[n-1]
+	}
+	return names, next, nil
+}
+
+// listFrom reads more than n jobs from a time on, without those that were seen
+// before, or the whole rest.
+func (s *Store) listFrom(ctx context.Context, from string, n int, newest bool, seen func(redis.Z) bool) (page []redis.Z, whole bool, err error) {
 	for limit := 2*n + 1; ; limit *= 2 {
-		page, err := s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), &redis.ZRangeBy{
-			Min: from, Max: "+inf", Count: int64(limit),
-		}).Result()
+		by := &redis.ZRangeBy{Min: cmp.Or(from, "-inf"), Max: "+inf", Count: int64(limit)}
+		if newest {
+			by.Min, by.Max = "-inf", cmp.Or(from, "+inf")
+			page, err = s.rdb.ZRevRangeByScoreWithScores(ctx, s.keys.jobs(), by).Result()
+		} else {
+			page, err = s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), by).Result()
+		}
 		if err != nil {
-			return nil, "", s.seen(ctx, err)
+			return nil, false, s.seen(ctx, err)
 		}
-		whole := len(page) < limit
-		page = slices.DeleteFunc(page, func(z redis.Z) bool { return scoreText(z) == from && memberText(z) <= last })
-		if len(page) <= n && !whole {
-			continue // more of them than that are of one time
+		whole = len(page) < limit
+		if page = slices.DeleteFunc(page, seen); len(page) > n || whole {
+			return page, whole, nil
 		}
-		more := len(page) > n
-		page = page[:min(n, len(page))]
-		for _, z := range page {
-			names = append(names, memberText(z))
-		}
-		if more {
-			next = scoreText(page[n-1]) + " " + names[n-1]
-		}
-		return names, next, nil
 	}
 }
 
