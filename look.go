@@ -197,11 +197,14 @@ func (q *Queue) Held(ctx context.Context, worker string) ([]HeldTask, error) {
 	out := make([]HeldTask, len(tasks))
 	for i, t := range tasks {
 		out[i] = HeldTask{
-			Worker: t.Worker, Kind: t.Kind, Job: t.Job, Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, ReadyAt: at(store.EntryTime(t.Entry)),
+			Worker: t.Worker, Kind: t.Kind, Job: t.Job, Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, ReadyAt: entryTime(t.Entry),
 		}
 	}
 	return out, nil
 }
+
+// entryTime is when a task became ready.
+func entryTime(entry string) time.Time { return at(store.EntryTime(entry)) }
 
 // RecentEvents reads the latest events of a queue, at most so many, the latest
 // first. n is between 1 and 500. For those to come see [Queue.Watch], which

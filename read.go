@@ -377,7 +377,7 @@ func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 	running, err := q.store.Tasks(ctx, name, r.Kind)
 	out := make([]TaskInfo, len(running))
 	for i, t := range running {
-		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker, ReadyAt: at(store.EntryTime(t.Entry))}
+		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker, ReadyAt: entryTime(t.Entry)}
 	}
 	return out, err
 }
