@@ -145,6 +145,9 @@ func TestErrorGroups(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want, n, part)
 		}
+		n, err := q.Count(ctx, stint.ListOptions{Where: func(j *stint.Job) bool { return j.Name != "failing" }})
+		require.NoError(t, err)
+		require.Zero(t, n)
 		_, err = q.Retry(ctx, "failing", "")
 		require.NoError(t, err)
 		_, err = q.Wait(ctx, "failing")

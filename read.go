@@ -116,9 +116,10 @@ func status(r *store.Record, spec *JobSpec) JobStatus {
 func lastError(text string) (out string) {
 	const longestEscape = len(`\ud83d\ude00`)
 	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' {
+		switch text[i] {
+		case '\\':
 			i++
-		} else if text[i] == '"' {
+		case '"':
 			text = text[:i]
 		}
 	}
@@ -196,6 +197,8 @@ type ListOptions struct {
 	// Name and Error are parts of the name, and of the last error or of a
 	// condition's reason or message, whatever their case; "" takes all.
 	Name, Error string
+	// Where, if set, is asked last, and decides about what the rest chooses.
+	Where func(*Job) bool
 	// Newest turns the order round within each part of the list; see List.
 	Newest bool
 	// Limit is how many jobs are read for a page, chosen or not: 200 by

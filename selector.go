@@ -15,7 +15,8 @@ func (o *ListOptions) matcher() (func(*Job) bool, error) {
 	}
 	return func(j *Job) bool {
 		return (o.Kind == "" || j.Kind == o.Kind) && (o.Phase == "" || j.Phase() == o.Phase) &&
-			hasAll(j.Spec.Labels, o.Labels) && chosen.Matches(j.Spec.Labels) && contains(j.Name, o.Name) && j.failedWith(o.Error)
+			hasAll(j.Spec.Labels, o.Labels) && chosen.Matches(j.Spec.Labels) && contains(j.Name, o.Name) && j.failedWith(o.Error) &&
+			(o.Where == nil || o.Where(j))
 	}, nil
 }
 

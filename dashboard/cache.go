@@ -16,7 +16,6 @@ type entry struct {
 	mu    sync.Mutex // held while it is read
 	at    time.Time
 	value any
-	err   error
 }
 
 const cacheEntries = 1000
@@ -48,4 +47,11 @@ func (c *cache) entry(key string) *entry {
 	e := &entry{}
 	c.entries[key] = e
 	return e
+}
+
+// forget lets go of all.
+func (c *cache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries = nil
 }

@@ -112,8 +112,8 @@ func filterWords(text string) ([]filterWord, error) {
 	return words, nil
 }
 
-// with is the filter with a word added, for links.
-func with(text, key, value string) string {
+// withWord is the filter with a word added, for links.
+func withWord(text, key, value string) string {
 	if strings.ContainsAny(value, " \t,=") && !strings.Contains(value, `"`) {
 		value = `"` + value + `"`
 	}

@@ -57,10 +57,9 @@ func (b *board) jobs(in *request) (any, error) {
 		in.queue = all[0]
 	}
 	var err error
-	d.Filter, err = parseFilter(query.Get("q"))
-	if err != nil {
+	if d.Filter, err = parseFilter(query.Get("q")); err != nil {
 		d.Wrong = err.Error()
-		return d, nil
+		return d, nil //nolint:nilerr // it is told beside the filter
 	}
 	d.Kinds, err = cached(&b.cache, "kinds "+in.queue.Name(), b.cfg.Refresh/2, func() ([]stint.KindInfo, error) { return in.queue.Kinds(in.ctx()) })
 	if err != nil {

@@ -125,7 +125,7 @@ func (b *board) page(name string, load loader) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in, err := b.open(r)
 		if err == nil && strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
-			b.stream(w, in, name, load)
+			b.stream(w, in, name, load) //nolint:contextcheck // the request has it
 			return
 		}
 		var data any

@@ -65,15 +65,18 @@ func (s *queueState) kindRow(k stint.KindInfo, r statRange) kindRow {
 		row.Total.merge(t)
 	}
 	row.Spark = spark(bins)
-	crew, full := 0, true
+	crew, silent, full := 0, 0, true
 	for _, w := range s.workers {
+		if len(w.Kinds) == 0 { // it has only just come
+			silent++
+		}
 		if slices.Contains(w.Kinds, k.Kind) {
 			crew++
 			full = full && w.Concurrency > 0 && w.Holds >= w.Concurrency
 		}
 	}
 	row.Crew = crew
-	row.NoWorker = k.Ready > 0 && crew == 0
+	row.NoWorker = k.Ready > 0 && crew+silent == 0
 	row.AllWorkFull = k.Ready > 0 && crew > 0 && full
 	return row
 }

@@ -137,6 +137,6 @@ func (s *streams) untilShutdown(r *http.Request, cancel func()) func() {
 		server.RegisterOnShutdown(stop)
 	}
 	ends, _ := known.(context.Context)
-	done := context.AfterFunc(ends, cancel)
+	done := context.AfterFunc(ends, cancel) //nolint:contextcheck // it ends with the server, not with a request
 	return func() { done() }
 }

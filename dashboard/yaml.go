@@ -1,0 +1,151 @@
+package dashboard
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stint-go/stint"
+)
+
+// manifestOf writes what a job was submitted with as YAML, in stint's words.
+func manifestOf(j *stint.Job) (string, error) {
+	spec := j.Spec
+	spec.Name = ""
+	form := struct {
+		Name  string          `json:"name"`
+		Queue string          `json:"queue"`
+		Kind  string          `json:"kind"`
+		Args  json.RawMessage `json:"args,omitempty"`
+		Spec  stint.JobSpec   `json:"spec"`
+	}{Name: j.Name, Queue: j.Queue, Kind: j.Kind, Spec: spec}
+	if json.Valid(j.Args) {
+		form.Args = j.Args
+	} else if len(j.Args) > 0 {
+		form.Args, _ = json.Marshal(printable(j.Args)) // of a string
+	}
+	data, err := json.Marshal(form)
+	if err != nil {
+		return "", err
+	}
+	return yamlOf(data)
+}
+
+// yamlOf writes JSON as YAML, with its members in their order. JSON's own
+// strings and numbers are YAML too, so that only the layout changes.
+func yamlOf(data []byte) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var out strings.Builder
+	w := yamlWriter{dec: dec, out: &out}
+	if err := w.value(0, false); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimPrefix(out.String(), "\n"), nil
+}
+
+type yamlWriter struct {
+	dec *json.Decoder
+	out *strings.Builder
+}
+
+// value writes what comes next. In a list it stands behind "- " already.
+func (w *yamlWriter) value(indent int, inList bool) error {
+	token, err := w.dec.Token()
+	if err != nil {
+		return err
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		fmt.Fprintf(w.out, " %s\n", scalar(token))
+		return nil
+	}
+	if !w.dec.More() {
+		fmt.Fprintf(w.out, " %s\n", map[json.Delim]string{'{': "{}", '[': "[]"}[delim])
+		_, err = w.dec.Token()
+		return err
+	}
+	if !inList {
+		w.out.WriteByte('\n')
+	}
+	for first := true; w.dec.More(); first = false {
+		pad := strings.Repeat(" ", indent)
+		if first && inList {
+			pad = " "
+		}
+		if delim == '[' {
+			w.out.WriteString(pad + "-")
+			err = w.value(indent+2, true)
+		} else if err = w.key(pad); err == nil {
+			err = w.value(indent+2, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = w.dec.Token()
+	return err
+}
+
+func (w *yamlWriter) key(pad string) error {
+	token, err := w.dec.Token()
+	if err != nil {
+		return err
+	}
+	w.out.WriteString(pad + scalar(token) + ":")
+	return nil
+}
+
+// plain are strings that YAML reads as such without quotes, whatever its
+// version: words that are no numbers, truth values or the like.
+var (
+	plain    = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*$`)
+	reserved = regexp.MustCompile(`^(?i:true|false|yes|no|on|off|y|n|null|nan|inf)$`)
+)
+
+func scalar(token json.Token) string {
+	switch v := token.(type) {
+	case string:
+		if plain.MatchString(v) && !reserved.MatchString(v) {
+			return v
+		}
+		data, _ := json.Marshal(v) // of a string
+		return unescaped.Replace(string(data))
+	case nil:
+		return "null"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// unescaped undoes what encoding/json does for HTML alone.
+var unescaped = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+
+// printable is data as a text that can be shown: JSON indented, other text as
+// it is, and the size of anything else.
+func printable(data []byte) string {
+	const most = 16 << 10
+	var out bytes.Buffer
+	switch {
+	case len(data) == 0:
+		return ""
+	case json.Indent(&out, data, "", "  ") == nil:
+		data = out.Bytes()
+	case !isText(data):
+		return fmt.Sprintf("[%d bytes that are no text]", len(data))
+	}
+	if len(data) > most {
+		return strings.ToValidUTF8(string(data[:most]), "") + fmt.Sprintf("\n… and %s more", count(len(data)-most, "byte"))
+	}
+	return string(data)
+}
+
+func isText(data []byte) bool {
+	return utf8.Valid(data) && !bytes.ContainsFunc(data, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
+}
