@@ -97,7 +97,7 @@ func (a *audit) tell(faults []store.Fault, err error) bool {
 func (a *audit) jobs(ctx context.Context) bool {
 	const page = 50
 	for token := ""; ; {
-		names, next, err := a.store.List(ctx, token, page)
+		names, next, err := a.store.List(ctx, token, page, false)
 		if err != nil {
 			return a.tell(nil, err)
 		}

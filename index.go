@@ -21,14 +21,16 @@ const (
 
 // IndexInfo is what is kept of one index.
 type IndexInfo struct {
-	Index      int            `json:"index"`
-	State      IndexState     `json:"state"`
-	Task       *TaskInfo      `json:"task,omitempty"`     // the active one
-	RetryAt    time.Time      `json:"retryAt,omitzero"`   // of a retry that is held back
-	Errors     []AttemptError `json:"errors,omitempty"`   // the last five, by attempt
-	Progress   *IndexProgress `json:"progress,omitempty"` // of the active one
-	Checkpoint []byte         `json:"checkpoint,omitempty"`
-	Result     []byte         `json:"result,omitempty"` // as the handler left it, encoded
+	Index    int            `json:"index"`
+	State    IndexState     `json:"state"`
+	Task     *TaskInfo      `json:"task,omitempty"`     // the active one
+	RetryAt  time.Time      `json:"retryAt,omitzero"`   // of a retry that is held back
+	Errors   []AttemptError `json:"errors,omitempty"`   // the last five, by attempt
+	Progress *IndexProgress `json:"progress,omitempty"` // of the active one
+	// Checkpoint and Result are as they are stored: encoded, and encrypted
+	// where the queue encrypts; see [Results] for their values.
+	Checkpoint []byte `json:"checkpoint,omitempty"`
+	Result     []byte `json:"result,omitempty"`
 }
 
 // Index reads what is kept of one index of a job; of a job that is not Indexed

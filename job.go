@@ -442,9 +442,12 @@ type Job struct {
 	CreatedAt  time.Time `json:"createdAt"`       // by the clock of Redis
 	Owner      string    `json:"owner,omitempty"` // the cron job that submitted it, if one did
 
-	Spec   JobSpec   `json:"spec"`           // with its defaults
-	Args   []byte    `json:"args,omitempty"` // as submitted, encoded: JSON by default
-	Status JobStatus `json:"status"`
+	Spec JobSpec `json:"spec"`           // with its defaults
+	Args []byte  `json:"args,omitempty"` // as submitted, encoded: JSON by default
+	// Encrypted: the args are stored encrypted. Args is empty where the queue
+	// has not the key.
+	Encrypted bool      `json:"encrypted,omitempty"`
+	Status    JobStatus `json:"status"`
 }
 
 // JobStatus is what has become of a job so far.

@@ -229,7 +229,13 @@ func TestArgs(t *testing.T) {
 	s.submit(other{}, stint.JobSpec{Name: "unseen"})
 	_, err := s.queue.SubmitRaw(t.Context(), stint.Submission{Kind: "work", Args: []byte{0, 1, 2, 255}, Spec: stint.JobSpec{Name: "binary"}})
 	require.NoError(t, err)
-	for name, want := range map[string]string{"seen": "s3cret", "unseen": "redacted", "binary": "[4 bytes that are no text]"} {
+	var keys [32]byte
+	sealed := stint.NewQueue("media", s.rdb, stint.QueueConfig{
+		EncryptJobs: true, Keys: []stint.Key{{ID: "k", Secret: stint.NewSecretValue(string(keys[:]))}},
+	})
+	_, err = sealed.Submit(t.Context(), work{"s3cret"}, stint.JobSpec{Name: "sealed"})
+	require.NoError(t, err)
+	for name, want := range map[string]string{"sealed": "[encrypted]", "seen": "s3cret", "unseen": "redacted", "binary": "[4 bytes that are no text]"} {
 		_, body := s.get("queues/media/jobs/" + name)
 		require.Contains(t, body, want, name)
 	}

@@ -47,7 +47,8 @@ type Config struct {
 	// from memory. Nil allows everything.
 	Authorize func(r *http.Request, verb Verb, queue, job string) error
 	// ShowArgs shows the args and results of jobs, to whom Authorize lets
-	// ViewArgs. What is not text is shown as its size.
+	// ViewArgs. What is not text is shown as its size, and what is stored
+	// encrypted never, even if the queue has the key.
 	ShowArgs bool
 	// Redact, where it is set, has the last word on what is shown of args and
 	// results.

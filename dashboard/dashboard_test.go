@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stint-go/stint"
@@ -34,18 +35,20 @@ const within = 30 * time.Second
 type site struct {
 	t     *testing.T
 	queue *stint.Queue
+	rdb   redis.UniversalClient
 	base  string
 }
 
 func newSite(t *testing.T, cfg dashboard.Config) *site {
 	t.Helper()
-	q := stint.NewQueue("media", redistest.Mini(t))
+	rdb := redistest.Mini(t)
+	q := stint.NewQueue("media", rdb)
 	cfg.Refresh = 100 * time.Millisecond
 	mux := http.NewServeMux()
 	mux.Handle("/admin/board/", http.StripPrefix("/admin/board", dashboard.New([]*stint.Queue{q, q, nil}, cfg)))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return &site{t, q, server.URL + "/admin/board/"}
+	return &site{t, q, rdb, server.URL + "/admin/board/"}
 }
 
 // get reads a page; the addresses in it have to be relative.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/internal/seal"
 )
 
 // jobData is a job's page.
@@ -86,7 +87,9 @@ func (b *board) job(in *request) (any, error) {
 	if err := b.jobTasks(in, d); err != nil {
 		return nil, err
 	}
-	d.Args = b.show(in, j.Kind, j.Args)
+	if d.Args = b.show(in, j.Kind, j.Args); j.Encrypted && !d.Args.Hidden {
+		d.Args.Text = encrypted
+	}
 	d.YAML, err = b.manifest(in, j)
 	return d, err
 }
@@ -258,7 +261,7 @@ func (b *board) show(in *request, kind string, data []byte) shown {
 	if !in.may(ViewArgs, queue, in.name) {
 		return shown{Hidden: true}
 	}
-	if b.cfg.Redact != nil {
+	if b.cfg.Redact != nil && !seal.Is(data) {
 		data = b.cfg.Redact(kind, data)
 	}
 	return shown{Text: printable(data)}
@@ -267,7 +270,7 @@ func (b *board) show(in *request, kind string, data []byte) shown {
 // manifest is a job's spec as YAML.
 func (b *board) manifest(in *request, j *stint.Job) (string, error) {
 	seen := *j
-	if !in.may(ViewArgs, in.queue.Name(), in.name) {
+	if j.Encrypted || !in.may(ViewArgs, in.queue.Name(), in.name) {
 		seen.Args = nil
 	} else if b.cfg.Redact != nil {
 		seen.Args = b.cfg.Redact(j.Kind, j.Args)

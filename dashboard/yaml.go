@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/internal/seal"
 )
 
 // manifestOf writes what a job was submitted with as YAML, in stint's words.
@@ -127,6 +128,9 @@ func scalar(token json.Token) string {
 // unescaped undoes what encoding/json does for HTML alone.
 var unescaped = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
 
+// encrypted stands for what only the application can read.
+const encrypted = "[encrypted]"
+
 // printable is data as a text that can be shown: JSON indented, other text as
 // it is, and the size of anything else.
 func printable(data []byte) string {
@@ -135,6 +139,8 @@ func printable(data []byte) string {
 	switch {
 	case len(data) == 0:
 		return ""
+	case seal.Is(data):
+		return encrypted
 	case json.Indent(&out, data, "", "  ") == nil:
 		data = out.Bytes()
 	case !isText(data):
