@@ -70,8 +70,8 @@ func (v *validation) mount(field string, m *Mount) {
 		kind = ".secret"
 	}
 	v.objectName(field+kind, m.target())
-	if name := m.name(); name != m.target() && (!isDNSLabel(name) || strings.HasPrefix(name, "stint-")) {
-		v.add(field+".name", FieldInvalid, name, "must be a DNS label of at most 63 bytes that does not begin with 'stint-'")
+	if m.Name != "" && (!isDNSLabel(m.Name) || strings.HasPrefix(m.Name, "stint-")) {
+		v.add(field+".name", FieldInvalid, m.Name, "must be a DNS label of at most 63 bytes that does not begin with 'stint-'")
 	}
 	if !v.most(field+".keys", len(m.Keys), maxMounts) {
 		return

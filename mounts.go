@@ -251,14 +251,14 @@ func (m *mounts) look(ctx context.Context, ids []string, had map[string]string) 
 // set takes over what was read of an object, and tells the tasks.
 func (m *mounts) set(id string, stored store.Object) {
 	config, secret, err := m.queue.openObject(id, stored)
-	if err != nil {
-		m.log.Warn("a mounted object cannot be read", "object", id, "error", err)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.all[id]
 	if o == nil {
 		return
+	}
+	if err != nil && o.err == nil {
+		m.log.Warn("a mounted object cannot be read", "object", id, "error", err)
 	}
 	o.version, o.err = stored.Version, err
 	if config == nil && secret == nil || o.same(config, secret) {
