@@ -38,12 +38,12 @@ var (
 	aclCommands = map[Role]string{
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
 			"exists get hget hgetall hlen hmget hscan hvals pttl smembers xlen xpending xrange xread xrevrange zcount zrange zrangebylex zrangebyscore",
-		RoleProducer: "eval evalsha getbit hdel hset lpush llen pexpire sadd set unlink wait xadd xdel zadd zrem",
+		RoleProducer: "eval evalsha getbit hdel hexists hincrby hset lpush llen ltrim pexpire sadd set unlink wait xadd xdel zadd zrem",
 		RoleOperator: "bitcount del getrange setbit strlen xack zremrangebyscore",
-		RoleWorker:   "blpop hexists hincrby info xgroup|create xgroup|delconsumer xreadgroup zscore",
+		RoleWorker:   "blpop info xgroup|create xgroup|delconsumer xreadgroup zscore",
 	}
 	aclKeys = map[Role]string{
-		RoleProducer: "bell:* ctl events job:* jobs kinds layout ready:* sub:* timers waits",
+		RoleProducer: "bell:* ctl events job:* jobs kinds lanes layout ready:* sub:* timers waits",
 		RoleOperator: "cron lacks:* object:* objects past:* steer",
 		RoleWorker:   "*",
 	}

@@ -71,7 +71,7 @@ func (q *Queue) Audit(ctx context.Context, opt ...AuditOptions) iter.Seq2[Findin
 			return
 		}
 		a := audit{queue: q, store: q.store, yield: yield}
-		_ = a.jobs(ctx) && a.kinds(ctx) && a.timers(ctx) && (len(opt) == 0 || !opt[0].Orphans || a.keys(ctx))
+		_ = a.jobs(ctx) && a.lanes(ctx) && a.timers(ctx) && (len(opt) == 0 || !opt[0].Orphans || a.keys(ctx))
 	}
 }
 
@@ -115,15 +115,15 @@ func (a *audit) jobs(ctx context.Context) bool {
 	}
 }
 
-func (a *audit) kinds(ctx context.Context) bool {
-	kinds, err := a.store.Kinds(ctx)
+func (a *audit) lanes(ctx context.Context) bool {
+	lanes, err := a.store.Lanes(ctx)
 	if err != nil {
 		return a.tell(nil, err)
 	}
-	for _, kind := range kinds {
-		for _, look := range []func(context.Context, string, string) ([]store.Fault, string, error){a.store.AuditStream, a.store.AuditKind} {
+	for _, lane := range lanes {
+		for _, look := range []func(context.Context, string, string) ([]store.Fault, string, error){a.store.AuditStream, a.store.AuditLane} {
 			for at, more := "", true; more; more = at != "" {
-				faults, next, err := look(ctx, kind, at)
+				faults, next, err := look(ctx, lane, at)
 				if !a.tell(faults, err) {
 					return false
 				}

@@ -420,7 +420,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			stop()
 			wake, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			_ = q.store.Wake(wake, "scheduler")
+			_ = q.store.WakeAll(wake, "scheduler")
 		})
 	}
 	all.Wait()

@@ -25,7 +25,10 @@ var (
 	// ErrUncertain: the connection failed in such a way that it is not known
 	// whether the job was stored. A named job may be submitted again safely.
 	ErrUncertain = errors.New("stint: not known whether it was stored")
-	// ErrBatchRefused: another job of the batch was in conflict, so that none
+	// ErrTooManyLanes: the unfinished jobs of the queue have 500 different
+	// pairs of kind and requests, and this would be one more.
+	ErrTooManyLanes = errors.New("stint: too many different requests")
+	// ErrBatchRefused: another job of the batch was refused, so that none
 	// of it was stored.
 	ErrBatchRefused = errors.New("stint: batch refused because of another of its jobs")
 	// ErrJobNotComplete: the awaited job has failed. The error that wraps it

@@ -3,8 +3,10 @@ package stint
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/stint-go/stint/internal/fit"
 	"github.com/stint-go/stint/internal/rules"
 )
 
@@ -44,6 +46,9 @@ const (
 	WhyTimers Why = "Timers"
 	// WhyNoWorker: no live worker takes tasks of the job's kind.
 	WhyNoWorker Why = "NoWorker"
+	// WhyUnschedulable: no live worker of the job's kind has the Capacity for
+	// the requests of one attempt, whatever else it runs.
+	WhyUnschedulable Why = "Unschedulable"
 	// WhyWorkerSlot: attempts wait until a worker takes them, after those
 	// that were there before.
 	WhyWorkerSlot Why = "WorkerSlot"
@@ -100,7 +105,8 @@ func (f *facts) reasons() []Reason {
 	var all []Reason
 	for _, look := range []func(*facts) (Reason, bool){
 		(*facts).suspended, (*facts).notBefore, (*facts).paused, (*facts).mount, (*facts).backoff, (*facts).terminating,
-		(*facts).parallelism, (*facts).timers, (*facts).noWorker, (*facts).workerSlot, (*facts).lost, (*facts).running,
+		(*facts).parallelism, (*facts).timers, (*facts).noWorker, (*facts).unschedulable, (*facts).workerSlot, (*facts).lost,
+		(*facts).running,
 		(*facts).deadline,
 	} {
 		if r, holds := look(f); holds {
@@ -169,6 +175,23 @@ func (f *facts) noWorker() (Reason, bool) {
 	return Reason{Code: WhyNoWorker, Message: text + "."}, c.serving == 0 && f.rest()+f.unclaimed > 0
 }
 
+func (f *facts) unschedulable() (Reason, bool) {
+	if f.unclaimed == 0 || !f.tooLarge() {
+		return Reason{}, false
+	}
+	most := f.crew.largest()
+	var short []string
+	for _, name := range most.Short(f.needs) {
+		short = append(short, fmt.Sprintf("%s requested of %s, of which the largest worker has %s",
+			fit.Format(name, f.needs[name]), name, fit.Format(name, most[name])))
+	}
+	if short == nil {
+		short = []string{"none has all of " + resourceList(f.needs).words()}
+	}
+	text := fmt.Sprintf("%s waiting, and no live worker of the kind is large enough: %s.", many(f.unclaimed, "attempt"), strings.Join(short, "; "))
+	return Reason{Code: WhyUnschedulable, Message: text}, true
+}
+
 func (f *facts) workerSlot() (Reason, bool) {
 	c, least := &f.crew, ""
 	if !f.aheadAll {
@@ -180,7 +203,10 @@ func (f *facts) workerSlot() (Reason, bool) {
 	} else {
 		text += fmt.Sprintf("; %s of the kind, not all full", many(c.serving, "worker"))
 	}
-	return Reason{Code: WhyWorkerSlot, Message: text + "."}, c.serving > 0 && f.unclaimed > 0
+	if requests := resourceList(f.needs); requests != nil {
+		text += "; each requests " + requests.words()
+	}
+	return Reason{Code: WhyWorkerSlot, Message: text + "."}, c.serving > 0 && f.unclaimed > 0 && !f.tooLarge()
 }
 
 func (f *facts) lost() (Reason, bool) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stint-go/stint/internal/fit"
 	"github.com/stint-go/stint/internal/rules"
 	"github.com/stint-go/stint/internal/store"
 )
@@ -20,6 +21,7 @@ type facts struct {
 	now     int64
 	waiting store.Waiting
 	crew    crewOf
+	needs   fit.Amounts // of each attempt; nil for none
 
 	held      int // attempts in the hands of live workers
 	orphans   int // and of others
@@ -36,11 +38,36 @@ type crewOf struct {
 	unknown int // of these, such as did not say how many slots they have
 	slots   int // of those that serve the kind
 	taken   int
+	rooms   []fit.Amounts   // capacities of those that serve the kind
 	ids     map[string]bool // of live workers
 }
 
 // full tells whether no worker of the kind has a free slot.
 func (c *crewOf) full() bool { return c.serving > 0 && c.unknown == 0 && c.taken >= c.slots }
+
+// tooLarge tells whether one attempt requests more than any worker has.
+func (f *facts) tooLarge() bool {
+	fits := func(room fit.Amounts) bool { return room.Times(f.needs, 1) > 0 }
+	return f.crew.serving > 0 && f.crew.unknown == 0 && !slices.ContainsFunc(f.crew.rooms, fits)
+}
+
+// largest is the most that some worker has of each resource.
+func (c *crewOf) largest() fit.Amounts {
+	most := fit.Amounts{}
+	for i, room := range c.rooms {
+		for name := range most {
+			if _, limited := room.Has(name); !limited {
+				delete(most, name)
+			}
+		}
+		for name, n := range room {
+			if had, limited := most.Has(name); limited || i == 0 {
+				most[name] = max(had, n)
+			}
+		}
+	}
+	return most
+}
 
 func (q *Queue) facts(ctx context.Context, name string) (*facts, error) {
 	r, err := q.find(ctx, name)
@@ -52,6 +79,9 @@ func (q *Queue) facts(ctx context.Context, name string) (*facts, error) {
 		return f, err
 	}
 	f.rules = storedRules(f.job.Spec, r)
+	if r.Requests != "" {
+		f.needs = needsOf(r.Requests)
+	}
 	if f.now, err = q.store.Now(ctx); err != nil {
 		return nil, err
 	}
@@ -86,14 +116,14 @@ func (f *facts) readTasks(ctx context.Context, q *Queue) error {
 		}
 	}
 	if err == nil && first != "" {
-		f.ahead, f.aheadAll, err = q.store.Ahead(ctx, f.record.Kind, first)
+		f.ahead, f.aheadAll, err = q.store.Ahead(ctx, f.record.Lane(), first)
 	}
 	return err
 }
 
 func (f *facts) tasks(ctx context.Context, q *Queue) ([]store.Running, error) {
 	if !f.record.Plain {
-		return q.store.Tasks(ctx, f.record.Name, f.record.Kind)
+		return q.store.Tasks(ctx, f.record.Name, f.record.Lane())
 	}
 	worker, err := q.store.Holder(ctx, f.record.Kind, f.record.Entry)
 	return []store.Running{{Entry: f.record.Entry, Attempt: 1, Worker: worker}}, err
@@ -101,11 +131,11 @@ func (f *facts) tasks(ctx context.Context, q *Queue) ([]store.Running, error) {
 
 // crewOf reads who is alive, and who of them takes tasks of a kind.
 func (q *Queue) crewOf(ctx context.Context, kind string) (c crewOf, err error) {
-	kinds, err := q.store.Kinds(ctx)
+	lanes, err := q.store.Lanes(ctx)
 	if err != nil {
 		return c, err
 	}
-	all, err := q.store.Sweep(ctx, kinds)
+	all, err := q.store.Sweep(ctx, lanes)
 	if err != nil {
 		return c, err
 	}
@@ -133,7 +163,12 @@ func (c *crewOf) add(info []byte, holds map[string]int, kind string) {
 	if len(w.Kinds) == 0 {
 		c.silent++
 	}
-	if holds[kind] == 0 && !slices.Contains(w.Kinds, kind) {
+	n, serves := 0, slices.Contains(w.Kinds, kind)
+	for lane, held := range holds {
+		n += held
+		serves = serves || store.KindOf(lane) == kind
+	}
+	if !serves {
 		return
 	}
 	c.serving++
@@ -141,10 +176,7 @@ func (c *crewOf) add(info []byte, holds map[string]int, kind string) {
 		c.unknown++
 		return
 	}
-	n := 0
-	for _, held := range holds {
-		n += held
-	}
+	c.rooms = append(c.rooms, w.Capacity.amounts())
 	c.slots += w.Concurrency
 	c.taken += n
 }

@@ -213,7 +213,11 @@ func TestF63Cluster(t *testing.T) {
 			Name: "big", CompletionMode: stint.Indexed, Completions: new(50), Parallelism: new(5), BackoffLimit: new(1000), Backoff: quick(), Suspend: true,
 		})
 		require.NoError(t, err)
+		_, err = q.Submit(ctx, work{}, asks("requests", stint.ResourceList{"cpu": "1"}))
+		require.NoError(t, err)
 		_, err = q.Resume(ctx, "big")
+		require.NoError(t, err)
+		_, err = q.Wait(ctx, "requests")
 		require.NoError(t, err)
 		_, err = q.Scale(ctx, "big", 10)
 		require.NoError(t, err)

@@ -238,6 +238,6 @@ func (q *Queue) run(c *CronJob, due time.Time) (*store.Submission, error) {
 		return nil, err
 	}
 	return &store.Submission{
-		Kind: c.JobKind, Args: args, Spec: data, Name: spec.Name, UID: uid, Owner: c.Name, Rules: submittedRules(spec),
+		Kind: c.JobKind, Requests: spec.requests(), Args: args, Spec: data, Name: spec.Name, UID: uid, Owner: c.Name, Rules: submittedRules(spec),
 	}, nil
 }

@@ -19,7 +19,7 @@ type janitor struct {
 	queue *Queue
 	log   *slog.Logger
 	every time.Duration
-	kinds []string
+	lanes []string
 	seen  map[string]sighting
 	swept *pulse
 }
@@ -55,11 +55,11 @@ func (j *janitor) run(ctx context.Context) {
 
 // sweep looks at all workers once. It answers the shortest lease that it saw.
 func (j *janitor) sweep(ctx context.Context) (time.Duration, error) {
-	crew, err := j.queue.store.Sweep(ctx, j.kinds)
+	crew, err := j.queue.store.Sweep(ctx, j.lanes)
 	if err != nil {
 		return DefaultLease, err
 	}
-	j.kinds = crew.Kinds
+	j.lanes = crew.Lanes
 	shortest := DefaultLease
 	present := map[string]bool{}
 	for _, worker := range workersOf(crew) {
@@ -113,12 +113,12 @@ func leaseOf(beat string) time.Duration {
 // reap ends what a silent worker holds, up to a bound, and removes the worker
 // when it holds nothing.
 func (j *janitor) reap(ctx context.Context, worker, beat string) error {
-	for _, kind := range j.kinds {
-		tasks, err := j.queue.store.HeldBy(ctx, worker, kind, reapAtOnce)
+	for _, lane := range j.lanes {
+		tasks, err := j.queue.store.HeldBy(ctx, worker, lane, reapAtOnce)
 		if err != nil || len(tasks) == 0 {
 			continue // no worker has ever come for this kind
 		}
-		j.log.Warn("worker was lost with its tasks", "lost", worker, "kind", kind, "tasks", len(tasks))
+		j.log.Warn("worker was lost with its tasks", "lost", worker, "lane", lane, "tasks", len(tasks))
 		results, err := j.queue.lost(ctx, tasks)
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func (j *janitor) reap(ctx context.Context, worker, beat string) error {
 			}
 		}
 	}
-	err := j.queue.store.Leave(ctx, worker, beat, j.kinds)
+	err := j.queue.store.Leave(ctx, worker, beat, j.lanes)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrAlive) {
 		return nil // it holds more, or beats again
 	}
@@ -180,6 +180,11 @@ type WorkerInfo struct {
 	Running     int      `json:"running"`
 	StartedMs   int64    `json:"startedAt"`
 	Holds       int      `json:"-"` // tasks that it has leased
+
+	// Capacity is what it declares in [WorkerConfig], and InUse what its tasks
+	// in all its queues requested of that, at its last sign of life.
+	Capacity ResourceList `json:"capacity,omitempty"`
+	InUse    ResourceList `json:"inUse,omitempty"`
 }
 
 // Workers lists the workers of a queue that have given a sign of life and not
@@ -188,11 +193,11 @@ func (q *Queue) Workers(ctx context.Context) ([]WorkerInfo, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	kinds, err := q.store.Kinds(ctx)
+	lanes, err := q.store.Lanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	crew, err := q.store.Sweep(ctx, kinds)
+	crew, err := q.store.Sweep(ctx, lanes)
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,10 @@ type JobSpec struct {
 	// Delay is StartAt counted from the submission; only one may be set.
 	Delay time.Duration `json:"delay,omitempty"`
 
+	// Resources is what each attempt requests of a worker's Capacity, and its
+	// limits: Kubernetes's resources of the one container.
+	Resources Resources `json:"resources,omitzero"`
+
 	// Backoff is how long a failure is waited out; nil takes the defaults of
 	// [Backoff]. Mutable.
 	Backoff *Backoff `json:"backoff,omitempty"`
@@ -166,6 +170,7 @@ func (s JobSpec) withDefaults(defaultTTL time.Duration) JobSpec {
 		}
 	}
 	s.TTLAfterFinished = orDefault(s.TTLAfterFinished, defaultTTL)
+	s.Resources = s.Resources.withDefaults()
 	s.Backoff = s.Backoff.withDefaults()
 	s.LostLimit = orDefault(s.LostLimit, DefaultLostLimit)
 	return s

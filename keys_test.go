@@ -76,6 +76,8 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 		require.NoError(t, err)
 		_, err = q.Submit(ctx, work{1}, stint.JobSpec{Name: "held"})
 		require.NoError(t, err)
+		_, err = q.Submit(ctx, work{1}, asks("requests", stint.ResourceList{"cpu": "1"}))
+		require.NoError(t, err)
 		spec := stint.JobSpec{
 			CompletionMode: stint.Indexed, Completions: new(30), Parallelism: new(3), BackoffLimitPerIndex: new(1),
 			Backoff: &stint.Backoff{Initial: time.Hour, Max: time.Hour},

@@ -186,11 +186,11 @@ func (q *Queue) Held(ctx context.Context, worker string) ([]HeldTask, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	kinds, err := q.store.Kinds(ctx)
+	lanes, err := q.store.Lanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := q.store.Held(ctx, kinds, worker)
+	tasks, err := q.store.Held(ctx, lanes, worker)
 	if err != nil {
 		return nil, err
 	}

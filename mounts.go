@@ -339,7 +339,7 @@ func (s *station) park(ctx context.Context, lacking map[*RawTask]store.Lack) {
 		}
 		t.cancel(nil)
 		s.settle(t, outcome{verb: verbSnooze})
-		s.w.slots.give(1)
+		s.release(t)
 	}
 }
 
@@ -354,7 +354,7 @@ func (s *station) parkJob(ctx context.Context, t *RawTask, l store.Lack) error {
 		l.Generation = t.work.gen
 		t.work.stale.Store(true) // the job may be changed while it waits
 	}
-	ok, err := s.store.Park(ctx, store.JobKey{Name: t.Job, Kind: t.Kind}, t.UID, l)
+	ok, err := s.store.Park(ctx, store.JobKey{Name: t.Job, Kind: t.Kind, Requests: t.task.Requests}, t.UID, l)
 	switch {
 	case errors.Is(err, store.ErrGone):
 		return nil

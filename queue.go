@@ -216,7 +216,7 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	}
 	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data
 	sub.Sums = q.sums(s.Kind, s.Args, data)
-	sub.Rules = submittedRules(spec)
+	sub.Rules, sub.Requests = submittedRules(spec), spec.requests()
 	return job, sub, nil
 }
 
@@ -234,7 +234,7 @@ func submittedRules(spec JobSpec) rules.Spec {
 // completion with no name and nothing to keep time for.
 func isPlain(s *JobSpec) bool {
 	return s.Name == "" && s.CompletionMode == NonIndexed && s.Completions != nil && *s.Completions == 1 && *s.Parallelism > 0 &&
-		!s.Suspend && s.StartAt.IsZero() && s.Delay == 0 && s.ActiveDeadline == nil
+		!s.Suspend && s.StartAt.IsZero() && s.Delay == 0 && s.ActiveDeadline == nil && s.requests() == ""
 }
 
 // plainSpec is the stored spec of a plain job, nothing where all is default.
@@ -256,6 +256,8 @@ func (q *Queue) plainSpec(s JobSpec) ([]byte, error) {
 // answered completes a job with what the store says of it.
 func (q *Queue) answered(job *Job, a store.Answer) error {
 	switch {
+	case a.Full:
+		return fmt.Errorf("%w: job %s", ErrTooManyLanes, job.Name)
 	case a.Conflict != "":
 		return fmt.Errorf("%w: job %s", ErrExists, job.Name)
 	case a.Entry != "":

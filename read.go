@@ -27,7 +27,7 @@ func (q *Queue) Get(ctx context.Context, name string) (*Job, error) {
 	if err != nil || r.Plain || r.Active == 0 {
 		return j, err
 	}
-	running, err := q.store.Tasks(ctx, name, r.Kind)
+	running, err := q.store.Tasks(ctx, name, r.Lane())
 	for _, t := range running {
 		if t.Worker != "" && j.Status.Ready < j.Status.Active {
 			j.Status.Ready++
@@ -379,7 +379,7 @@ func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 		}
 		return []TaskInfo{{Attempt: 1, Token: r.Entry, ReadyAt: at(r.Created)}}, nil
 	}
-	running, err := q.store.Tasks(ctx, name, r.Kind)
+	running, err := q.store.Tasks(ctx, name, r.Lane())
 	out := make([]TaskInfo, len(running))
 	for i, t := range running {
 		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker, ReadyAt: entryTime(t.Entry)}

@@ -38,6 +38,7 @@ type station struct {
 	mu      sync.Mutex   // guards tasks
 	tasks   map[*RawTask]struct{}
 	running sync.WaitGroup
+	lanes   lanes
 	cache   workCache
 	mounts  mounts
 	settler settler
@@ -105,6 +106,7 @@ func (s *station) run(ctx context.Context) {
 	s.draining.Store(true)
 	s.wake(base)
 	<-claimed
+	wake(s.w.room.leave(s))
 	s.drain(base)
 	stop()
 	s.wake(context.WithoutCancel(ctx))
@@ -115,7 +117,7 @@ func (s *station) run(ctx context.Context) {
 func (s *station) wake(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_ = s.store.Wake(ctx, s.id)
+	_ = s.store.WakeAll(ctx, s.id)
 }
 
 // claim takes tasks while there are free slots, until ctx is cancelled. Calls
@@ -131,12 +133,12 @@ func (s *station) claim(ctx, base context.Context) {
 			s.w.slots.give(n)
 			return
 		}
-		tasks := s.claimSurely(ctx, base, n)
+		tasks, again := s.claimSurely(ctx, base, n)
 		s.start(base, tasks)
 		s.w.slots.give(n - len(tasks))
-		if len(tasks) == 0 && ctx.Err() == nil {
+		if s.sated(len(tasks), again) && ctx.Err() == nil {
 			s.pulse.claims.begin(waitAtMost + s.w.cfg.Lease)
-			err := s.store.Wait(base, s.id, s.kinds, waitAtMost)
+			err := s.store.Wait(base, s.id, s.lanes.wait, waitAtMost)
 			if s.pulse.claims.end(err); err != nil {
 				s.log.Debug("wait failed", "error", err)
 				pause(ctx, retry.NextBackOff())
@@ -148,25 +150,29 @@ func (s *station) claim(ctx, base context.Context) {
 }
 
 // claimSurely repeats one claim until Redis has answered it, since an answer
-// that was lost may have handed over tasks.
-func (s *station) claimSurely(ctx, base context.Context, n int) []store.Task {
+// that was lost may have handed over tasks. again tells that there may be more
+// at once.
+func (s *station) claimSurely(ctx, base context.Context, n int) (tasks []store.Task, again bool) {
 	op := s.beat.Add(1)
+	turn := s.turn(base, op, n)
 	c := store.Claim{
-		Worker: s.id, Op: strconv.FormatInt(op, 10), Kinds: s.turns[op%int64(len(s.turns))], Max: n, Lease: s.w.cfg.Lease,
+		Worker: s.id, Op: strconv.FormatInt(op, 10), Lanes: turn.lanes, Most: turn.most, Max: n, Lease: s.w.cfg.Lease,
 	}
+	defer func() { s.done(turn, tasks) }()
 	retry := newRetry()
 	for {
 		sent := time.Since(s.began)
 		s.pulse.claims.begin(s.w.cfg.Lease)
-		tasks, now, err := s.store.Claim(base, c)
+		got, err := s.store.Claim(base, c)
 		if s.pulse.claims.end(err); err == nil {
 			s.beatAt.Store(int64(sent))
-			s.now.Store(now)
-			return tasks
+			s.now.Store(got.Now)
+			changed := s.learn(base, got.Lanes)
+			return got.Tasks, changed || len(turn.charged) > 0
 		}
 		s.log.Warn("claim failed", "error", err)
 		if !pause(ctx, retry.NextBackOff()) {
-			return nil
+			return nil, false
 		}
 	}
 }
@@ -218,10 +224,16 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 	}
 }
 
+// release frees what a task takes of the worker: a slot, and its requests.
+func (s *station) release(t *RawTask) {
+	s.w.slots.give(1)
+	wake(s.w.room.give(t.task.Requests, 1, nil))
+}
+
 // refuse gives back a task that cannot be run here, because its job is gone
 // or cannot be read.
 func (s *station) refuse(t *RawTask, err error) {
-	s.w.slots.give(1)
+	s.release(t)
 	if !errors.Is(err, ErrJobDeleted) {
 		s.log.Warn("task given back: its job cannot be read", "job", t.Job, "error", err)
 	}
@@ -273,7 +285,7 @@ func (s *station) drop(t *RawTask) {
 	s.mu.Lock()
 	delete(s.tasks, t)
 	s.mu.Unlock()
-	s.w.slots.give(1)
+	s.release(t)
 	s.running.Done()
 }
 
@@ -318,8 +330,13 @@ func (s *station) drain(base context.Context) {
 func (s *station) leave(base context.Context) error {
 	ctx, cancel := context.WithTimeout(base, waitAtMost)
 	defer cancel()
-	for _, kind := range s.kinds {
-		tasks, err := s.store.HeldBy(ctx, s.id, kind, store.Limit)
+	lanes, err := s.store.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	lanes = slices.DeleteFunc(lanes, func(lane string) bool { return !slices.Contains(s.kinds, store.KindOf(lane)) })
+	for _, lane := range lanes {
+		tasks, err := s.store.HeldBy(ctx, s.id, lane, store.Limit)
 		if err != nil {
 			continue // the group may not exist yet
 		}
@@ -331,7 +348,7 @@ func (s *station) leave(base context.Context) error {
 	s.signs.Lock() // a sign of life must not come after
 	s.left = true
 	s.signs.Unlock()
-	return s.store.Leave(ctx, s.id, "", s.kinds)
+	return s.store.Leave(ctx, s.id, "", lanes)
 }
 
 func waitFor(done <-chan struct{}, atMost time.Duration) bool {
@@ -351,9 +368,10 @@ func (s *station) workerInfo() []byte {
 	s.mu.Lock()
 	n := len(s.tasks)
 	s.mu.Unlock()
+	whole, inUse := s.w.room.whole, s.w.room.inUse()
 	data, _ := json.Marshal(map[string]any{
 		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n,
-		"startedAt": s.began.UnixMilli(),
+		"startedAt": s.began.UnixMilli(), "capacity": resourceList(whole), "inUse": resourceList(inUse),
 	})
 	return data
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/stint-go/stint/internal/store"
 )
 
 // KindInfo is how much of one kind there is to do.
@@ -34,19 +36,28 @@ const statKinds = 100
 // Tasks that wait for a time, or for others of their job, are not counted: see
 // [Queue.Explain].
 func (q *Queue) Kinds(ctx context.Context) ([]KindInfo, error) {
-	kinds, err := q.store.Kinds(ctx)
+	lanes, err := q.store.Lanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(kinds)
-	out := make([]KindInfo, 0, len(kinds))
-	for page := range slices.Chunk(kinds, statKinds) {
+	slices.Sort(lanes) // that of a kind itself stands before those with requests
+	at := map[string]int{}
+	out := make([]KindInfo, 0, len(lanes))
+	for page := range slices.Chunk(lanes, statKinds) {
 		loads, err := q.store.Loads(ctx, page)
 		if err != nil {
 			return nil, err
 		}
 		for i, l := range loads {
-			out = append(out, KindInfo{page[i], l.Ready, l.Running})
+			kind := store.KindOf(page[i])
+			n, known := at[kind]
+			if !known {
+				n = len(out)
+				at[kind] = n
+				out = append(out, KindInfo{Kind: kind})
+			}
+			out[n].Ready += l.Ready
+			out[n].Running += l.Running
 		}
 	}
 	return out, nil

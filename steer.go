@@ -22,7 +22,7 @@ func (q *Queue) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	key := store.JobKey{Name: r.Name, Kind: r.Kind}
+	key := r.Key()
 	for {
 		more, err := q.store.Delete(ctx, key, r.UID)
 		if errors.Is(err, store.ErrGone) {
@@ -98,7 +98,7 @@ func (q *Queue) Update(ctx context.Context, name string, change func(*JobSpec)) 
 		if err != nil {
 			return nil, err
 		}
-		err = q.store.Update(ctx, store.JobKey{Name: r.Name, Kind: r.Kind}, r.UID, r.Generation, data, storedRules(spec, r))
+		err = q.store.Update(ctx, r.Key(), r.UID, r.Generation, data, storedRules(spec, r))
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
@@ -161,7 +161,7 @@ func (q *Queue) Evict(ctx context.Context, name string, index int) error {
 	if err != nil {
 		return err
 	}
-	return q.steered(name, q.store.Evict(ctx, store.JobKey{Name: r.Name, Kind: r.Kind}, index, ""))
+	return q.steered(name, q.store.Evict(ctx, r.Key(), index, ""))
 }
 
 // Reap ends the running attempt at one index as lost, at once, as happens
@@ -174,7 +174,7 @@ func (q *Queue) Reap(ctx context.Context, name string, index int) error {
 	if err != nil {
 		return err
 	}
-	key := store.JobKey{Name: r.Name, Kind: r.Kind}
+	key := r.Key()
 	task, err := q.store.TaskAt(ctx, key, index)
 	if err != nil {
 		return q.steered(name, err)

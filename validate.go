@@ -126,6 +126,7 @@ func validateUpdate(from, to JobSpec) error {
 	v.immutable("spec.podFailurePolicy", from.FailurePolicy, to.FailurePolicy)
 	v.immutable("spec.backoffLimitPerIndex", from.BackoffLimitPerIndex, to.BackoffLimitPerIndex)
 	v.immutable("spec.successPolicy", from.SuccessPolicy, to.SuccessPolicy)
+	v.immutable(resourcesPath, from.Resources, to.Resources)
 	v.immutable("spec.delay", from.Delay, to.Delay)
 	return v.err()
 }
@@ -235,6 +236,7 @@ func (v *validation) ours(s *JobSpec) {
 			v.add("spec.startAt", FieldInvalid, s.StartAt, "must be in the years 1970 to 9999")
 		}
 	}
+	v.resources(&s.Resources)
 	v.backoff(s.Backoff)
 	v.count("spec.lostLimit", s.LostLimit)
 	v.mounts(s.Mounts)

@@ -24,6 +24,11 @@ type WorkerConfig struct {
 	// Concurrency is how many handlers run at a time, over all queues; 10 by
 	// default.
 	Concurrency int
+	// Capacity is what the worker's tasks may request together, over all
+	// queues: see [JobSpec.Resources] and [ProcessCapacity]. Cpu and memory
+	// that are not named are not limited; of any other resource that is not
+	// named there is none. Nothing enforces it beyond that.
+	Capacity ResourceList
 	// Queues are further queues to take tasks from. Each is asked as often as
 	// the others.
 	Queues []*Queue
@@ -59,6 +64,7 @@ type Worker struct {
 	handlers map[string]Handler
 	errs     []error // found at registration, reported by Run
 	slots    slots
+	room     *room
 	log      *slog.Logger
 	mu       sync.Mutex // guards what follows
 	ran      bool
@@ -77,7 +83,7 @@ func NewWorker(q *Queue, cfg WorkerConfig) *Worker {
 	}
 	return &Worker{
 		cfg: cfg, queues: append([]*Queue{q}, cfg.Queues...), handlers: map[string]Handler{}, log: cfg.Logger,
-		slots: newSlots(cfg.Concurrency),
+		slots: newSlots(cfg.Concurrency), room: newRoom(cfg.Capacity),
 	}
 }
 
@@ -107,6 +113,7 @@ func (w *Worker) validate() error {
 	if w.cfg.Lease < time.Second || w.cfg.Lease > time.Hour {
 		v.add("lease", FieldInvalid, w.cfg.Lease, "must be between 1s and 1h")
 	}
+	v.resourceList("capacity", w.cfg.Capacity)
 	for name := range w.cfg.Errors {
 		if !isErrorName(name) {
 			v.add("errors", FieldInvalid, name, labelValueRule)

@@ -2,48 +2,51 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// KeysOf says of which kinds jobs are, "" where there is none.
+// KeysOf says of which kinds jobs are, and what they request, "" where there is none.
 func (s *Store) KeysOf(ctx context.Context, names []string) ([]JobKey, error) {
-	cmds := make([]*redis.StringCmd, len(names))
+	cmds := make([]*redis.SliceCmd, len(names))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, n := range names {
-			cmds[i] = p.HGet(ctx, s.keys.job(n), "kind")
+			cmds[i] = p.HMGet(ctx, s.keys.job(n), "kind", "requests")
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, s.seen(ctx, err)
 	}
 	jobs := make([]JobKey, len(names))
 	for i, n := range names {
-		jobs[i] = JobKey{n, cmds[i].Val()}
+		jobs[i].Name = n
+		if v := cmds[i].Val(); len(v) == 2 {
+			jobs[i].Kind, _ = v[0].(string)
+			jobs[i].Requests, _ = v[1].(string)
+		}
 	}
 	return jobs, nil
 }
 
-// AuditStream looks at a page of the entries of a kind, after an entry: each
+// AuditStream looks at a page of the entries of a lane, after an entry: each
 // must be known to its job. next is "" at the end.
-func (s *Store) AuditStream(ctx context.Context, kind, after string) (faults []Fault, next string, err error) {
+func (s *Store) AuditStream(ctx context.Context, lane, after string) (faults []Fault, next string, err error) {
 	from := "-"
 	if after != "" {
 		from = "(" + after
 	}
-	msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(kind), from, "+", auditPage).Result()
+	msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(lane), from, "+", auditPage).Result()
 	if err != nil || len(msgs) == 0 {
 		return nil, "", s.seen(ctx, err)
 	}
-	keys, args := []string{s.keys.ready(kind)}, []any{}
+	keys, args := []string{s.keys.ready(lane)}, []any{}
 	jobs := map[string]string{}
 	for _, m := range msgs {
 		header, _ := m.Values["t"].(string)
-		t := ReadTask(kind, m.ID, header)
+		t := ReadTask(lane, m.ID, header)
 		keys = append(keys, s.keys.job(t.Job), s.keys.tasks(t.Job), s.keys.ends(t.Job))
 		slot := itoa(int64(t.Slot))
 		if t.Plain {
@@ -54,7 +57,7 @@ func (s *Store) AuditStream(ctx context.Context, kind, after string) (faults []F
 	}
 	lost, err := s.lines(ctx, auditStreamScript, keys, args...)
 	for _, entry := range lost {
-		faults = append(faults, Fault{ruleConserved, jobs[entry], fmt.Sprintf("entry %s of kind %s is a task that its job does not know of", entry, kind)})
+		faults = append(faults, Fault{ruleConserved, jobs[entry], fmt.Sprintf("entry %s of kind %s is a task that its job does not know of", entry, lane)})
 	}
 	if len(msgs) == auditPage {
 		next = msgs[len(msgs)-1].ID
@@ -79,13 +82,13 @@ func (s *Store) lines(ctx context.Context, script *redis.Script, keys []string, 
 	return out, nil
 }
 
-// AuditKind looks at a page of what workers hold of a kind, from an entry on,
+// AuditLane looks at a page of what workers hold of a lane, from an entry on,
 // and with the first page at the workers. next is "" at the end.
-func (s *Store) AuditKind(ctx context.Context, kind, from string) (faults []Fault, next string, err error) {
+func (s *Store) AuditLane(ctx context.Context, lane, from string) (faults []Fault, next string, err error) {
 	if from == "" {
 		from = "-"
 	}
-	lines, err := s.lines(ctx, auditKindScript, []string{s.keys.ready(kind), s.keys.bell(kind), s.keys.beats()}, from, auditPage)
+	lines, err := s.lines(ctx, auditLaneScript, []string{s.keys.ready(lane), s.keys.bell(lane), s.keys.beats()}, from, auditPage)
 	if err != nil || len(lines) == 0 {
 		return nil, "", err
 	}
@@ -93,11 +96,11 @@ func (s *Store) AuditKind(ctx context.Context, kind, from string) (faults []Faul
 		what, id, _ := strings.Cut(line, " ")
 		switch what {
 		case "P":
-			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("entry %s of kind %s is held, and not there", id, kind)})
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("entry %s of kind %s is held, and not there", id, lane)})
 		case "C":
-			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("consumer %s of kind %s is no worker and holds nothing", id, kind)})
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("consumer %s of kind %s is no worker and holds nothing", id, lane)})
 		case "B":
-			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("the bell of kind %s has %s tokens", kind, id)})
+			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("the bell of kind %s has %s tokens", lane, id)})
 		}
 	}
 	if ms, seq := splitID(lines[0]); lines[0] != "" {
@@ -228,12 +231,17 @@ func (s *Store) referrer(key string) (by, how, member string) {
 		return s.keys.objects(), "Z", rest
 	case "sub", "stats", "waits", "lacks":
 		return s.keys.jobs(), "T", ""
+	case "ready":
+		if KindOf(rest) != rest {
+			return s.keys.lanes(), "H", rest
+		}
+		return "", "", ""
 	case "bell":
 		if strings.HasPrefix(rest, "@") {
 			return s.keys.jobs(), "T", ""
 		}
 		return "", "", ""
-	case "ready", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl", "objects":
+	case "lanes", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl", "objects":
 		return "", "", ""
 	}
 	return "", "?", ""

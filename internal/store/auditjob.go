@@ -54,7 +54,7 @@ func (s *Store) AuditJobs(ctx context.Context, jobs []JobKey) ([]Fault, error) {
 		calls := make([]call, len(todo))
 		for i, o := range todo {
 			keys := append([]string{s.keys.timers(), s.keys.jobs()}, s.keys.record(o.Name)...)
-			keys = append(keys, s.keys.ready(o.Kind))
+			keys = append(keys, s.keys.ready(o.lane()))
 			calls[i] = call{script: auditJobScript, keys: keys, args: []any{s.now(), o.Name, o.tasks, o.ends, auditPage}}
 		}
 		s.runAll(ctx, calls)

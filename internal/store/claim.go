@@ -12,8 +12,9 @@ import (
 
 // Task is a stream entry in a worker's hands: one attempt.
 type Task struct {
-	Kind  string
-	Entry string // the fencing token: greater for every later attempt
+	Kind     string
+	Requests string // canonical; see Lane
+	Entry    string // the fencing token: greater for every later attempt
 
 	Plain bool
 	Spec  []byte // of a plain job
@@ -31,30 +32,43 @@ type Task struct {
 type Claim struct {
 	Worker string
 	Op     string // names the claim, so that a repeated one gets the same tasks
-	Kinds  []string
+	Lanes  []string
+	Most   []int // of each lane; nil for Max of each
 	Max    int
 	Lease  time.Duration
 }
 
-// Claim hands over up to c.Max tasks and tells Redis's time, in ms.
-func (s *Store) Claim(ctx context.Context, c Claim) ([]Task, int64, error) {
-	keys := make([]string, 2, 2+2*len(c.Kinds))
-	keys[0], keys[1] = s.keys.beats(), s.keys.worker(c.Worker)
-	for _, kind := range c.Kinds {
-		keys = append(keys, s.keys.ready(kind), s.keys.bell(kind))
+// Claimed is what a claim got.
+type Claimed struct {
+	Tasks []Task
+	Now   int64  // Redis's time, ms
+	Lanes string // version of the list of lanes with requests; "" for none
+}
+
+// Claim hands over up to c.Max tasks.
+func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
+	keys := make([]string, 3, 3+2*len(c.Lanes))
+	keys[0], keys[1], keys[2] = s.keys.beats(), s.keys.worker(c.Worker), s.keys.lanes()
+	for _, lane := range c.Lanes {
+		keys = append(keys, s.keys.ready(lane), s.keys.bell(lane))
 	}
-	word, err := s.word(ctx, claimScript, keys, s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
+	args := append(make([]any, 0, 5+len(c.Most)), s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
+	for _, n := range c.Most {
+		args = append(args, n)
+	}
+	word, err := s.word(ctx, claimScript, keys, args...)
 	if err != nil {
-		return nil, 0, err
+		return Claimed{}, err
 	}
 	head, rest, _ := strings.Cut(word, "\n")
-	tasks, err := parseTasks(rest, c.Kinds, c.Max)
-	return tasks, atoi64(head), err
+	now, lanes, _ := strings.Cut(head, " ")
+	tasks, err := parseTasks(rest, c.Lanes, c.Max)
+	return Claimed{tasks, atoi64(now), lanes}, err
 }
 
 // parseTasks reads what claim.lua hands over. The tasks share the memory of
 // the reply.
-func parseTasks(text string, kinds []string, room int) ([]Task, error) {
+func parseTasks(text string, lanes []string, room int) ([]Task, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -68,10 +82,11 @@ func parseTasks(text string, kinds []string, room int) ([]Task, error) {
 			}
 		}
 		stream, nt, na := atoi(head[0]), atoi(head[2]), atoi(head[3])
-		if stream < 1 || stream > len(kinds) || nt < 0 || na < 0 || nt+na > len(text) {
+		if stream < 1 || stream > len(lanes) || nt < 0 || na < 0 || nt+na > len(text) {
 			return tasks, errors.New("claim: torn reply")
 		}
-		t := Task{Kind: kinds[stream-1], Entry: head[1]}
+		lane := lanes[stream-1]
+		t := Task{Kind: KindOf(lane), Requests: RequestsOf(lane), Entry: head[1]}
 		t.read(text[:nt], text[nt:nt+na])
 		tasks = append(tasks, t)
 		text = strings.TrimPrefix(text[nt+na:], "\n")
@@ -107,14 +122,14 @@ func (t *Task) Waited(now int64) time.Duration {
 // PlainName is the name of a plain job.
 func PlainName(kind, entry string) string { return kind + "-" + entry }
 
-// Wait waits until there may be a task of one of the kinds, Wake is called
+// Wait waits until there may be a task of one of the lanes, Wake is called
 // for the worker, or for at most the given time. It does not tell which.
-func (s *Store) Wait(ctx context.Context, worker string, kinds []string, atMost time.Duration) error {
-	bells := make([]string, len(kinds), len(kinds)+1)
-	for i, kind := range kinds {
-		bells[i] = s.keys.bell(kind)
+func (s *Store) Wait(ctx context.Context, worker string, lanes []string, atMost time.Duration) error {
+	bells := make([]string, len(lanes), len(lanes)+2)
+	for i, lane := range lanes {
+		bells[i] = s.keys.bell(lane)
 	}
-	bells = append(bells, s.keys.bell("@"+worker))
+	bells = append(bells, s.keys.bell(NewLanes), s.keys.bell("@"+worker))
 	err := s.rdb.BLPop(ctx, atMost, bells...).Err()
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -122,16 +137,23 @@ func (s *Store) Wait(ctx context.Context, worker string, kinds []string, atMost 
 	return s.seen(ctx, err)
 }
 
-// Wake ends the waits of a worker: go-redis does not heed a cancelled context
-// while it reads.
+// Wake ends a worker's wait for tasks.
 func (s *Store) Wake(ctx context.Context, worker string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.LPush(ctx, s.keys.bell("@"+worker), 1)
 		p.PExpire(ctx, s.keys.bell("@"+worker), time.Minute)
-		p.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.ctl(), MaxLen: ordersKept, Approx: true, Values: []any{"t", 0}})
 		return nil
 	})
 	return s.seen(ctx, err)
+}
+
+// WakeAll ends all waits of a worker: go-redis does not heed a cancelled
+// context while it reads.
+func (s *Store) WakeAll(ctx context.Context, worker string) error {
+	if err := s.Wake(ctx, worker); err != nil {
+		return err
+	}
+	return s.seen(ctx, s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.ctl(), MaxLen: ordersKept, Approx: true, Values: []any{"t", 0}}).Err())
 }
 
 // ordersKept is ORDERS of job.lua.
@@ -173,8 +195,8 @@ func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
 }
 
 // ReadTask reads a task from the header of its entry.
-func ReadTask(kind, entry, header string) Task {
-	t := Task{Kind: kind, Entry: entry}
+func ReadTask(lane, entry, header string) Task {
+	t := Task{Kind: KindOf(lane), Requests: RequestsOf(lane), Entry: entry}
 	t.read(header, "")
 	return t
 }

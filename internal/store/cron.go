@@ -47,9 +47,12 @@ func (s *Store) PutCron(ctx context.Context, name, read, version string, data []
 	keys := append(s.keys.queue(), s.keys.cron(), s.keys.kinds())
 	args := []any{s.now(), name, read, version, data, due}
 	if run != nil {
-		keys = append(keys, s.keys.ready(run.Kind), s.keys.bell(run.Kind))
+		keys = append(keys, s.keys.ready(run.lane()), s.keys.bell(run.lane()))
 		keys = append(keys, s.keys.record(run.Name)...)
-		args = append(args, run.Kind, run.Name, run.UID, rulesText(run.Rules), successText(run.Rules.Success), run.Spec, run.Args, labelsText(run.Spec))
+		if run.Requests != "" {
+			keys = append(keys, s.keys.laneKeys()...)
+		}
+		args = append(args, run.lane(), run.Name, run.UID, rulesText(run.Rules), successText(run.Rules.Success), run.Spec, run.Args, labelsText(run.Spec))
 	}
 	word, err := s.word(ctx, cronScript, keys, args...)
 	if err != nil {

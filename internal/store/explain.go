@@ -67,9 +67,9 @@ func (s *Store) waitingInPlace(ctx context.Context, name string, now int64) (w W
 }
 
 // Holder names the worker that has an entry, "" for none.
-func (s *Store) Holder(ctx context.Context, kind, entry string) (string, error) {
+func (s *Store) Holder(ctx context.Context, lane, entry string) (string, error) {
 	held, err := s.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: s.keys.ready(kind), Group: group1, Start: entry, End: entry, Count: 1,
+		Stream: s.keys.ready(lane), Group: group1, Start: entry, End: entry, Count: 1,
 	}).Result()
 	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
 		return "", s.seen(ctx, err)
@@ -86,12 +86,12 @@ const (
 	aheadBytes = 1 << 20
 )
 
-// Ahead counts the tasks of a kind that will be handed over before an entry
+// Ahead counts the tasks of a lane that will be handed over before an entry
 // that no worker has: exactly where all is true, and otherwise at least.
-func (s *Store) Ahead(ctx context.Context, kind, entry string) (n int, all bool, err error) {
+func (s *Store) Ahead(ctx context.Context, lane, entry string) (n int, all bool, err error) {
 	// Entries are handed over in their order and go when they are settled: so
 	// all that are younger than the last one in a worker's hands wait.
-	held, err := s.rdb.XPending(ctx, s.keys.ready(kind), group1).Result()
+	held, err := s.rdb.XPending(ctx, s.keys.ready(lane), group1).Result()
 	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") && !errors.Is(err, redis.Nil) {
 		return 0, false, s.seen(ctx, err)
 	}
@@ -100,7 +100,7 @@ func (s *Store) Ahead(ctx context.Context, kind, entry string) (n int, all bool,
 		from = "(" + held.Higher
 	}
 	for n < Limit && bytes < aheadBytes {
-		msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(kind), from, "("+entry, aheadPage).Result()
+		msgs, err := s.rdb.XRangeN(ctx, s.keys.ready(lane), from, "("+entry, aheadPage).Result()
 		if err != nil {
 			return 0, false, s.seen(ctx, err)
 		}

@@ -6,8 +6,10 @@ import "strconv"
 // {queue}, so that a queue is one slot of a cluster.
 //
 //	key             type    holds                                        written by             until
-//	ready:<kind>    stream  runnable and leased tasks, group "w"         submit, sync           settled; the empty stream stays
-//	bell:<kind>     list    at most one token: wakes an idle worker      submit, sync           taken
+//	ready:<lane>    stream  runnable and leased tasks, group "w"         submit, sync           settled; the empty stream of a
+//	                                                                                            kind stays, of others see lanes
+//	bell:<lane>     list    at most one token: wakes an idle worker      submit, sync           taken
+//	bell:~          list    a token: there is a new lane with requests   submit, cron           taken
 //	bell:@<worker>  list    a token: the worker shuts down               wake                   taken, or a minute
 //	job:<name>      hash    spec, rules, state, args, events of a job    submit, every verb     TTL or delete
 //	job:<n>:done    string  bitmap of succeeded slots                    settle                 with the job
@@ -26,6 +28,8 @@ import "strconv"
 //	worker:<id>     hash    a worker's last claim and what it says of
 //	                        itself                                       claim, renew           leave, or a day
 //	kinds           set     kinds that the queue has seen                submit, cron           stays
+//	lanes           hash    lane with requests -> its unfinished jobs,
+//	                        '' -> version                                submit, cron, finish   its last job finishes
 //	sub:<id>        string  a submitter's last operation and its answer  submit                 ten minutes
 //	past:<b>        hash    finished plain jobs that go together         finish                 forget
 //	pasts           zset    <b> -> when it goes                          finish                 forget
@@ -43,8 +47,8 @@ type keys struct{ prefix string }
 
 func newKeys(queue string) keys { return keys{"stint:{" + queue + "}:"} }
 
-func (k keys) ready(kind string) string   { return k.prefix + "ready:" + kind }
-func (k keys) bell(kind string) string    { return k.prefix + "bell:" + kind }
+func (k keys) ready(lane string) string   { return k.prefix + "ready:" + lane }
+func (k keys) bell(lane string) string    { return k.prefix + "bell:" + lane }
 func (k keys) job(name string) string     { return k.prefix + "job:" + name }
 func (k keys) done(name string) string    { return k.prefix + "job:" + name + ":done" }
 func (k keys) bad(name string) string     { return k.prefix + "job:" + name + ":bad" }
@@ -58,6 +62,7 @@ func (k keys) cron() string               { return k.prefix + "cron" }
 func (k keys) beats() string              { return k.prefix + "beats" }
 func (k keys) worker(id string) string    { return k.prefix + "worker:" + id }
 func (k keys) kinds() string              { return k.prefix + "kinds" }
+func (k keys) lanes() string              { return k.prefix + "lanes" }
 func (k keys) submitter(id string) string { return k.prefix + "sub:" + id }
 func (k keys) past(bucket string) string  { return k.prefix + "past:" + bucket }
 func (k keys) pasts() string              { return k.prefix + "pasts" }
@@ -80,17 +85,26 @@ func (k keys) record(name string) []string {
 	return []string{job, job + ":done", job + ":bad", job + ":tasks", job + ":ends", job + ":wait", job + ":data"}
 }
 
-// transition are the keys of a script that changes one job.
-func (k keys) transition(name, kind string) []string {
-	all := append(make([]string, 0, 16), k.queue()...)
+// transition are the keys of a script that changes one job, and more that it
+// needs. Those of a job with requests end with laneKeys.
+func (k keys) transition(name, lane string, more ...string) []string {
+	all := append(make([]string, 0, 17), k.queue()...)
 	all = append(all, k.record(name)...)
-	return append(all, k.ready(kind), k.bell(kind))
+	all = append(append(all, k.ready(lane), k.bell(lane)), more...)
+	if KindOf(lane) != lane {
+		all = append(all, k.laneKeys()...)
+	}
+	return all
 }
 
 // steering are the keys of a script by which somebody changes a job.
-func (k keys) steering(name, kind string) []string {
-	return append(k.transition(name, kind), k.prefix+"steer")
+func (k keys) steering(name, lane string) []string {
+	return k.transition(name, lane, k.prefix+"steer")
 }
+
+// laneKeys are the last keys of a script that may make or forget a lane with
+// requests.
+func (k keys) laneKeys() []string { return []string{k.lanes(), k.bell(NewLanes)} }
 
 // bucket names the hash of finished plain jobs in which one goes that expires
 // at a time, and says when the hash goes. A longer time to live has wider

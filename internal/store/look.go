@@ -131,12 +131,12 @@ type Held struct {
 
 // Held lists up to Limit tasks that workers have, or the one that is named;
 // oldest first within a kind. Their args and spec are not read.
-func (s *Store) Held(ctx context.Context, kinds []string, worker string) ([]Held, error) {
-	if len(kinds) == 0 {
+func (s *Store) Held(ctx context.Context, lanes []string, worker string) ([]Held, error) {
+	if len(lanes) == 0 {
 		return nil, nil
 	}
-	keys := make([]string, len(kinds))
-	for i, k := range kinds {
+	keys := make([]string, len(lanes))
+	for i, k := range lanes {
 		keys[i] = s.keys.ready(k)
 	}
 	v, err := s.read(ctx, heldScript, keys, strconv.Itoa(Limit), worker)
@@ -154,10 +154,10 @@ func (s *Store) Held(ctx context.Context, kinds []string, worker string) ([]Held
 		entry, _ := f[1].(string)
 		holder, _ := f[2].(string)
 		header, _ := f[3].(string)
-		if stream < 1 || int(stream) > len(kinds) {
-			return nil, fmt.Errorf("held answered stream %d of %d", stream, len(kinds))
+		if stream < 1 || int(stream) > len(lanes) {
+			return nil, fmt.Errorf("held answered stream %d of %d", stream, len(lanes))
 		}
-		t := ReadTask(kinds[stream-1], entry, header)
+		t := ReadTask(lanes[stream-1], entry, header)
 		t.Spec = nil // it may be cut
 		out = append(out, Held{t, holder})
 	}

@@ -87,7 +87,7 @@ type Lack struct {
 // Park lets a job start nothing while it lacks an object. It answers false
 // where the object or the job's spec has changed meanwhile.
 func (s *Store) Park(ctx context.Context, k JobKey, uid string, l Lack) (bool, error) {
-	keys := append(s.keys.transition(k.Name, k.Kind), s.keys.object(l.Object), s.keys.lacks(l.Object))
+	keys := s.keys.transition(k.Name, k.lane(), s.keys.object(l.Object), s.keys.lacks(l.Object))
 	word, err := s.word(ctx, parkScript, keys, s.now(), uid, l.Object, l.Version, l.Generation, l.AtMost, l.Reason)
 	if err != nil || word == "READY" {
 		return false, err
@@ -104,8 +104,8 @@ func (s *Store) Lift(ctx context.Context, id string) (more bool, err error) {
 	}
 	var calls []call
 	for pair := range strings.SplitSeq(word, "\n") {
-		name, kind, _ := strings.Cut(pair, " ")
-		keys := append(s.keys.transition(name, kind), s.keys.lacks(id))
+		name, lane, _ := strings.Cut(pair, " ")
+		keys := s.keys.transition(name, lane, s.keys.lacks(id))
 		calls = append(calls, call{script: liftScript, keys: keys, args: []any{s.now(), pair}})
 	}
 	s.runAll(ctx, calls)

@@ -18,6 +18,7 @@ import (
 // Record is a job as Redis holds it.
 type Record struct {
 	Name, UID, Kind, Owner string
+	Requests               string // canonical; see Lane
 	Generation             int
 	Created                int64
 	Spec, Args             []byte
@@ -134,7 +135,7 @@ func readRecord(h map[string]string) (*Record, error) {
 		n[i] = v
 	}
 	return &Record{
-		Name: h["name"], UID: h["uid"], Kind: h["kind"], Owner: h["owner"],
+		Name: h["name"], UID: h["uid"], Kind: h["kind"], Owner: h["owner"], Requests: h["requests"],
 		Generation: atoi(h["gen"]), Created: atoi64(h["created"]),
 		Spec: []byte(h["spec"]), Args: []byte(h["args"]),
 		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"], Error: h["error"],
@@ -237,8 +238,8 @@ type Running struct {
 	Worker  string // "" while no worker has it
 }
 
-// Tasks reads a job's active tasks, up to Limit of them.
-func (s *Store) Tasks(ctx context.Context, name, kind string) ([]Running, error) {
+// Tasks reads the active tasks of a job in a lane, up to Limit of them.
+func (s *Store) Tasks(ctx context.Context, name, lane string) ([]Running, error) {
 	page, _, err := s.rdb.HScan(ctx, s.keys.tasks(name), 0, "", Limit).Result()
 	if err != nil {
 		return nil, s.seen(ctx, err)
@@ -253,7 +254,7 @@ func (s *Store) Tasks(ctx context.Context, name, kind string) ([]Running, error)
 			}
 			out = append(out, Running{Slot: atoi(page[i]), Entry: f[0], Attempt: atoi(f[1])})
 			cmds = append(cmds, p.XPendingExt(ctx, &redis.XPendingExtArgs{
-				Stream: s.keys.ready(kind), Group: group1, Start: f[0], End: f[0], Count: 1,
+				Stream: s.keys.ready(lane), Group: group1, Start: f[0], End: f[0], Count: 1,
 			}))
 		}
 		return nil

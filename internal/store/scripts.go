@@ -42,6 +42,8 @@ var (
 	noteSrc string
 	//go:embed lua/adopt.lua
 	adoptSrc string
+	//go:embed lua/heads.lua
+	headsSrc string
 	//go:embed lua/sweep.lua
 	sweepSrc string
 	//go:embed lua/renew.lua
@@ -64,8 +66,8 @@ var (
 	auditJobSrc string
 	//go:embed lua/auditstream.lua
 	auditStreamSrc string
-	//go:embed lua/auditkind.lua
-	auditKindSrc string
+	//go:embed lua/auditlane.lua
+	auditLaneSrc string
 	//go:embed lua/audittimers.lua
 	auditTimersSrc string
 	//go:embed lua/auditkeys.lua
@@ -92,6 +94,7 @@ var (
 	dueScript     = redis.NewScript(prelude + dueSrc)
 	forgetScript  = redis.NewScript(prelude + forgetSrc)
 	noteScript    = redis.NewScript(prelude + noteSrc)
+	headsScript   = redis.NewScript(headsSrc)
 	sweepScript   = redis.NewScript(sweepSrc)
 	renewScript   = redis.NewScript(renewSrc)
 	readScript    = redis.NewScript(readSrc)
@@ -104,7 +107,7 @@ var (
 
 	auditJobScript    = redis.NewScript(prelude + auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)
-	auditKindScript   = redis.NewScript(auditKindSrc)
+	auditLaneScript   = redis.NewScript(auditLaneSrc)
 	auditTimersScript = redis.NewScript(prelude + auditTimersSrc)
 	auditKeysScript   = redis.NewScript(auditKeysSrc)
 )

@@ -131,7 +131,7 @@ func (s *Store) settleCall(results []Result, idx []int, g Guard, hint int64) cal
 	for _, i := range idx {
 		args = results[i].append(args)
 	}
-	keys := append(s.keys.transition(first.Task.Job, first.Task.Kind), s.keys.beats(), s.keys.stats(first.Task.Kind))
+	keys := s.keys.transition(first.Task.Job, first.Task.lane(), s.keys.beats(), s.keys.stats(first.Task.Kind))
 	return call{script: settleScript, keys: keys, args: args}
 }
 
@@ -253,7 +253,7 @@ func (s *Store) AdoptFor(ctx context.Context, t *Task, spec rules.Spec, r *Recor
 }
 
 func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, past string, ended, expires int64) error {
-	keys := append(s.keys.transition(t.Job, t.Kind), s.keys.past(past))
+	keys := s.keys.transition(t.Job, t.Kind, s.keys.past(past))
 	word, err := s.word(ctx, adoptScript, keys,
 		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, past, ended, expires)
 	if err != nil {

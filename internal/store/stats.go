@@ -54,23 +54,23 @@ func readMinute(text string) (Minute, bool) {
 // Load is how many tasks of a kind there are.
 type Load struct{ Ready, Running int }
 
-// Loads counts the tasks of kinds: those that wait for a worker, and those
+// Loads counts the tasks of lanes: those that wait for a worker, and those
 // that one has.
-func (s *Store) Loads(ctx context.Context, kinds []string) ([]Load, error) {
-	all := make([]*redis.IntCmd, len(kinds))
-	held := make([]*redis.XPendingCmd, len(kinds))
+func (s *Store) Loads(ctx context.Context, lanes []string) ([]Load, error) {
+	all := make([]*redis.IntCmd, len(lanes))
+	held := make([]*redis.XPendingCmd, len(lanes))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, kind := range kinds {
-			all[i] = p.XLen(ctx, s.keys.ready(kind))
-			held[i] = p.XPending(ctx, s.keys.ready(kind), group1)
+		for i, lane := range lanes {
+			all[i] = p.XLen(ctx, s.keys.ready(lane))
+			held[i] = p.XPending(ctx, s.keys.ready(lane), group1)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOGROUP") {
 		return nil, s.seen(ctx, err)
 	}
-	out := make([]Load, len(kinds))
-	for i := range kinds {
+	out := make([]Load, len(lanes))
+	for i := range lanes {
 		if p := held[i].Val(); p != nil { // nil where no worker has ever come
 			out[i].Running = int(p.Count)
 		}

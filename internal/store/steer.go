@@ -12,7 +12,7 @@ import (
 func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
 	calls := make([]call, len(jobs))
 	for i, j := range jobs {
-		calls[i] = call{script: advanceScript, keys: s.keys.transition(j.Name, j.Kind), args: []any{s.now(), j.Name}}
+		calls[i] = call{script: advanceScript, keys: s.keys.transition(j.Name, j.lane()), args: []any{s.now(), j.Name}}
 	}
 	s.runAll(ctx, calls)
 	for _, c := range calls {
@@ -23,13 +23,13 @@ func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
 	return nil
 }
 
-// JobKey names a job and its kind, which its keys are made of.
-type JobKey struct{ Name, Kind string }
+// JobKey names a job, its kind and its requests, which its keys are made of.
+type JobKey struct{ Name, Kind, Requests string }
 
 // Delete takes one step at removing a job; more tells that there are further
 // ones. uid may be "" for any job of that name.
 func (s *Store) Delete(ctx context.Context, j JobKey, uid string) (more bool, err error) {
-	word, err := s.word(ctx, deleteScript, s.keys.steering(j.Name, j.Kind), s.now(), uid)
+	word, err := s.word(ctx, deleteScript, s.keys.steering(j.Name, j.lane()), s.now(), uid)
 	if err != nil {
 		return false, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) Delete(ctx context.Context, j JobKey, uid string) (more bool, er
 // Update stores a changed spec, if the job still is of the generation that
 // was read.
 func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int, spec []byte, r rules.Spec) error {
-	word, err := s.word(ctx, updateScript, s.keys.steering(j.Name, j.Kind),
+	word, err := s.word(ctx, updateScript, s.keys.steering(j.Name, j.lane()),
 		s.now(), uid, generation, rulesText(r), successText(r.Success), spec, labelsText(spec))
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int
 
 // Evict tells the running task of a slot to stop. entry may be "" for any.
 func (s *Store) Evict(ctx context.Context, j JobKey, slot int, entry string) error {
-	word, err := s.word(ctx, evictScript, s.keys.steering(j.Name, j.Kind), s.now(), slot, entry)
+	word, err := s.word(ctx, evictScript, s.keys.steering(j.Name, j.lane()), s.now(), slot, entry)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Store) Evict(ctx context.Context, j JobKey, slot int, entry string) err
 
 // Retry puts a new job in the place of a finished one, with what succeeded.
 func (s *Store) Retry(ctx context.Context, r *Record, newUID string, done, bad indexset.Set, hits string, sp rules.Spec, spec []byte) error {
-	word, err := s.word(ctx, retryScript, s.keys.steering(r.Name, r.Kind),
+	word, err := s.word(ctx, retryScript, s.keys.steering(r.Name, r.Lane()),
 		s.now(), r.UID, newUID, done.Bitmap(), bad.Bitmap(), done.Len(), bad.Len(), hits, rulesText(sp), spec, r.Generation)
 	if err != nil {
 		return err

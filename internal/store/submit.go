@@ -21,6 +21,7 @@ type Submission struct {
 	// Only with a record:
 	Name, UID, Owner string
 	Sums             string // parted by ' ', tell whether a job of that name is the same one
+	Requests         string // canonical; see Lane
 	Rules            rules.Spec
 }
 
@@ -29,7 +30,8 @@ type Answer struct {
 	Entry    string // of a plain job
 	Existing string // UID of the same job, submitted before
 	Conflict string // UID of another job with that name
-	Refused  bool   // not stored, because another of the batch was in conflict
+	Full     bool   // not stored, because there are too many lanes
+	Refused  bool   // not stored, because another of the batch was in conflict, or there were too many lanes for it
 }
 
 // Submit stores up to Limit jobs in one step. op names the step to the
@@ -50,31 +52,35 @@ func (s *Store) submission(submitter, op string, all bool, jobs []Submission) ca
 		return s.enqueue(submitter, op, jobs)
 	}
 	keys := append(s.keys.queue(), s.keys.submitter(submitter), s.keys.kinds())
-	kinds := map[string]int{}
+	lanes := map[string]int{}
+	var more []string
 	mode := "each"
 	if all {
 		mode = "all"
 	}
 	args := make([]any, 4, 4+8*len(jobs))
-	for _, j := range jobs {
-		if kinds[j.Kind] == 0 {
-			kinds[j.Kind] = len(kinds) + 1
-			keys = append(keys, s.keys.ready(j.Kind), s.keys.bell(j.Kind))
-			args = append(args, j.Kind)
+	for i := range jobs {
+		if jobs[i].Requests != "" {
+			more = s.keys.laneKeys()
+		}
+		if lane := jobs[i].lane(); lanes[lane] == 0 {
+			lanes[lane] = len(lanes) + 1
+			keys = append(keys, s.keys.ready(lane), s.keys.bell(lane))
+			args = append(args, lane)
 		}
 	}
-	args[0], args[1], args[2], args[3] = s.now(), op, mode, len(kinds)
+	args[0], args[1], args[2], args[3] = s.now(), op, mode, len(lanes)
 	for i := range jobs {
 		j := &jobs[i]
 		if j.Plain {
-			args = append(args, "P", kinds[j.Kind], plainHeader(j.Spec), j.Args)
+			args = append(args, "P", lanes[j.lane()], plainHeader(j.Spec), j.Args)
 			continue
 		}
 		keys = append(keys, s.keys.record(j.Name)...)
-		args = append(args, "J", kinds[j.Kind], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
+		args = append(args, "J", lanes[j.lane()], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
 			j.Spec, j.Args, j.Owner, j.Sums, labelsText(j.Spec))
 	}
-	return call{script: submitScript, keys: keys, args: args}
+	return call{script: submitScript, keys: append(keys, more...), args: args}
 }
 
 // enqueue stores plain jobs: these cannot be in conflict.
@@ -126,6 +132,8 @@ func answers(word string, n int) ([]Answer, error) {
 			out[i].Existing = rest
 		case "CONFLICT":
 			out[i].Conflict = rest
+		case "FULL":
+			out[i].Full = true
 		case "REFUSED":
 			out[i].Refused = true
 		default:

@@ -44,7 +44,7 @@ func (s *Store) Renew(ctx context.Context, worker, beat string, lease time.Durat
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, t := range tasks {
 			checks[i].own = p.XPendingExt(ctx, &redis.XPendingExtArgs{
-				Stream: s.keys.ready(t.Kind), Group: group1, Start: t.Entry, End: t.Entry, Count: 1, Consumer: worker,
+				Stream: s.keys.ready(t.lane()), Group: group1, Start: t.Entry, End: t.Entry, Count: 1, Consumer: worker,
 			})
 			if !t.Plain {
 				checks[i].stop = p.HGet(ctx, s.keys.ends(t.Job), t.Entry)
@@ -74,16 +74,16 @@ func (s *Store) Renew(ctx context.Context, worker, beat string, lease time.Durat
 
 // Crew is who works on a queue, as the janitor sees it.
 type Crew struct {
-	Kinds []string
+	Lanes []string
 	Beats map[string]string         // worker -> beat and lease
-	Holds map[string]map[string]int // worker -> kind -> tasks
+	Holds map[string]map[string]int // worker -> lane -> tasks
 }
 
-// Sweep reads who works here. kinds are those known so far; a kind that is
+// Sweep reads who works here. lanes are those known so far; a lane that is
 // new is named in the answer and looked at the next time.
-func (s *Store) Sweep(ctx context.Context, kinds []string) (Crew, error) {
-	keys := []string{s.keys.beats(), s.keys.kinds()}
-	for _, k := range kinds {
+func (s *Store) Sweep(ctx context.Context, lanes []string) (Crew, error) {
+	keys := []string{s.keys.beats(), s.keys.kinds(), s.keys.lanes()}
+	for _, k := range lanes {
 		keys = append(keys, s.keys.ready(k))
 	}
 	v, err := s.read(ctx, sweepScript, keys)
@@ -100,23 +100,23 @@ func (s *Store) Sweep(ctx context.Context, kinds []string) (Crew, error) {
 		f := strings.Fields(line)
 		switch {
 		case len(f) == 2 && f[0] == "K":
-			crew.Kinds = append(crew.Kinds, f[1])
+			crew.Lanes = append(crew.Lanes, f[1])
 		case len(f) == 4 && f[0] == "B":
 			crew.Beats[f[1]] = f[2] + " " + f[3]
-		case len(f) == 4 && f[0] == "H" && atoi(f[1]) >= 1 && atoi(f[1]) <= len(kinds):
+		case len(f) == 4 && f[0] == "H" && atoi(f[1]) >= 1 && atoi(f[1]) <= len(lanes):
 			if crew.Holds[f[2]] == nil {
 				crew.Holds[f[2]] = map[string]int{}
 			}
-			crew.Holds[f[2]][kinds[atoi(f[1])-1]] = atoi(f[3])
+			crew.Holds[f[2]][lanes[atoi(f[1])-1]] = atoi(f[3])
 		}
 	}
 	return crew, nil
 }
 
-// HeldBy reads up to n tasks of one kind in a worker's hands.
-func (s *Store) HeldBy(ctx context.Context, worker, kind string, n int) ([]Task, error) {
+// HeldBy reads up to n tasks of one lane in a worker's hands.
+func (s *Store) HeldBy(ctx context.Context, worker, lane string, n int) ([]Task, error) {
 	pending, err := s.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: s.keys.ready(kind), Group: group1, Start: "-", End: "+", Count: int64(n), Consumer: worker,
+		Stream: s.keys.ready(lane), Group: group1, Start: "-", End: "+", Count: int64(n), Consumer: worker,
 	}).Result()
 	if err != nil {
 		return nil, s.seen(ctx, err)
@@ -124,7 +124,7 @@ func (s *Store) HeldBy(ctx context.Context, worker, kind string, n int) ([]Task,
 	cmds := make([]*redis.XMessageSliceCmd, len(pending))
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, e := range pending {
-			cmds[i] = p.XRange(ctx, s.keys.ready(kind), e.ID, e.ID)
+			cmds[i] = p.XRange(ctx, s.keys.ready(lane), e.ID, e.ID)
 		}
 		return nil
 	})
@@ -133,7 +133,7 @@ func (s *Store) HeldBy(ctx context.Context, worker, kind string, n int) ([]Task,
 	}
 	tasks := make([]Task, len(pending))
 	for i, c := range cmds {
-		t := Task{Kind: kind, Entry: pending[i].ID}
+		t := Task{Kind: KindOf(lane), Requests: RequestsOf(lane), Entry: pending[i].ID}
 		if m := c.Val(); len(m) == 1 {
 			header, _ := m[0].Values["t"].(string)
 			args, _ := m[0].Values["a"].(string)
@@ -157,8 +157,8 @@ func (s *Store) TaskAt(ctx context.Context, j JobKey, slot int) (Task, error) {
 	var held *redis.XPendingExtCmd
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			msgs = p.XRange(ctx, s.keys.ready(j.Kind), entry, entry)
-			held = p.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s.keys.ready(j.Kind), Group: group1, Start: entry, End: entry, Count: 1})
+			msgs = p.XRange(ctx, s.keys.ready(j.lane()), entry, entry)
+			held = p.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s.keys.ready(j.lane()), Group: group1, Start: entry, End: entry, Count: 1})
 			return nil
 		})
 	}
@@ -168,7 +168,7 @@ func (s *Store) TaskAt(ctx context.Context, j JobKey, slot int) (Task, error) {
 	if len(msgs.Val()) == 0 || len(held.Val()) == 0 {
 		return Task{}, ErrGone
 	}
-	t := Task{Kind: j.Kind, Entry: entry}
+	t := Task{Kind: j.Kind, Requests: j.Requests, Entry: entry}
 	header, _ := msgs.Val()[0].Values["t"].(string)
 	args, _ := msgs.Val()[0].Values["a"].(string)
 	t.read(header, args)
@@ -184,9 +184,9 @@ func (s *Store) Order(ctx context.Context, job string) error {
 
 // Leave removes a worker that holds nothing any more. beat is "" where the
 // worker itself leaves.
-func (s *Store) Leave(ctx context.Context, worker, beat string, kinds []string) error {
+func (s *Store) Leave(ctx context.Context, worker, beat string, lanes []string) error {
 	keys := []string{s.keys.beats(), s.keys.worker(worker)}
-	for _, k := range kinds {
+	for _, k := range lanes {
 		keys = append(keys, s.keys.ready(k))
 	}
 	word, err := s.word(ctx, leaveScript, keys, worker, beat)

@@ -2,11 +2,12 @@
 -- and bumps its beat. A repeated call hands over the same tasks again.
 -- KEYS[1] beats  hash    worker -> beat and lease
 -- KEYS[2] worker hash    the worker's last claim
--- KEYS[3..] per kind: ready (stream), bell (list), rung where there may be more than was taken
--- ARGV[1] now  ARGV[2] worker  ARGV[3] operation  ARGV[4] max  ARGV[5] lease in ms
--- returns now, and per task: stream no., entry, lengths of t and a, t, a
+-- KEYS[3] lanes  hash    '' -> version of the list of lanes with requests
+-- KEYS[4..] per lane: ready (stream), bell (list), rung where there may be more than was taken
+-- ARGV[1] now  ARGV[2] worker  ARGV[3] operation  ARGV[4] max  ARGV[5] lease in ms  ARGV[6..] most of each lane, if not max
+-- returns now and the version, and per task: stream no., entry, lengths of t and a, t, a
 local me, op, max = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local out = { string.format('%.0f', clock(ARGV[1])) }
+local out = { string.format('%.0f ', clock(ARGV[1])) .. (redis.call('HGET', KEYS[3], '') or '') }
 
 local function hand(stream, entries)
   for _, e in ipairs(entries) do
@@ -22,6 +23,7 @@ local function fresh(key, n)
   local r = redis.pcall('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
   if type(r) == 'table' and r.err then
     if not string.find(r.err, 'NOGROUP', 1, true) then return r end
+    if string.find(key, '~', 1, true) and redis.call('EXISTS', key) == 0 then return {} end -- the lane is forgotten
     redis.call('XGROUP', 'CREATE', key, 'w', '0', 'MKSTREAM')
     r = redis.call('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
   end
@@ -31,7 +33,7 @@ end
 local last = redis.call('HMGET', KEYS[2], 'op', 'claimed')
 if last[1] == op then
   for stream, entry in string.gmatch(last[2] or '', '(%d+) (%S+)') do
-    hand(stream, redis.call('XRANGE', KEYS[1 + 2 * tonumber(stream)], entry, entry))
+    hand(stream, redis.call('XRANGE', KEYS[2 + 2 * tonumber(stream)], entry, entry))
   end
   return table.concat(out, '\n')
 end
@@ -39,14 +41,16 @@ end
 redis.call('HDEL', KEYS[1], '') -- a script that begins with it may write when memory is out: so a full queue can drain
 redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])
 local claimed = {}
-for i = 3, #KEYS, 2 do
+for i = 4, #KEYS, 2 do
   if max <= 0 then break end
-  local stream, entries = (i - 1) / 2, fresh(KEYS[i], max)
+  local stream = (i - 2) / 2
+  local n = math.min(max, tonumber(ARGV[5 + stream] or max))
+  local entries = fresh(KEYS[i], n)
   if entries.err then return entries end
   for _, e in ipairs(entries) do claimed[#claimed + 1] = stream .. ' ' .. e[1] end
   hand(stream, entries)
   max = max - #entries
-  if max == 0 then ring(KEYS[i + 1]) end
+  if #entries == n then ring(KEYS[i + 1]) end
 end
 redis.call('HSET', KEYS[2], 'op', op, 'claimed', table.concat(claimed, ' '))
 return table.concat(out, '\n')

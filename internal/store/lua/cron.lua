@@ -1,9 +1,9 @@
 -- cron stores a cron job's record if nobody changed it since it was read, and
 -- submits the job of a scheduled time in the same step.
--- KEYS[1..5] queue  KEYS[6] cron hash  KEYS[7] kinds  KEYS[8..9] ready, bell  KEYS[10..16] the new job, if any
+-- KEYS[1..5] queue  KEYS[6] cron hash  KEYS[7] kinds  KEYS[8..9] ready, bell  KEYS[10..16] the new job, if any; with requests lanes, bell:~
 -- ARGV[1] now  ARGV[2] cron job  ARGV[3] version read, '' for none  ARGV[4] new version, '' to remove
 -- ARGV[5] record  ARGV[6] when to look again, 0 for never
--- ARGV[7..] the job: kind, name, uid, rules, success, spec, args, labels
+-- ARGV[7..] the job: lane, name, uid, rules, success, spec, args, labels
 -- returns 'OK' | 'CONFLICT' | 'TAKEN' a job of another has that name
 local now = clock(ARGV[1])
 local old = redis.call('HGET', KEYS[6], ARGV[2])
@@ -17,9 +17,9 @@ if #KEYS > 9 then
   if redis.call('EXISTS', K.job) == 1 then
     if redis.call('HGET', K.job, 'owner') ~= ARGV[2] then answer = 'TAKEN' end
   else
-    local J = create(K, now, { kind = ARGV[7], name = ARGV[8], uid = ARGV[9], rules = ARGV[10], success = ARGV[11],
+    local J = create(K, now, { lane = ARGV[7], name = ARGV[8], uid = ARGV[9], rules = ARGV[10], success = ARGV[11],
       spec = ARGV[12], args = ARGV[13], labels = ARGV[14], owner = ARGV[2] })
-    redis.call('SADD', KEYS[7], ARGV[7])
+    redis.call('SADD', KEYS[7], J.kind)
     emit(K, J, 'Submitted')
     sync(K, J, now)
   end

@@ -70,13 +70,14 @@ local function tally(key, now, n)
 end
 
 -- keys names the queue's five keys, the seven of a job from KEYS[at] on, and
--- the two of its kind from KEYS[kind] on.
-local function keys(at, kind)
+-- the two of its lane from KEYS[lane] on. Where the job has requests, the last
+-- of KEYS are lanes and bell:~.
+local function keys(at, lane)
   return {
     timers = KEYS[1], jobs = KEYS[2], events = KEYS[3], ctl = KEYS[4], waits = KEYS[5],
     job = KEYS[at], done = KEYS[at + 1], bad = KEYS[at + 2], tasks = KEYS[at + 3],
     ends = KEYS[at + 4], wait = KEYS[at + 5], data = KEYS[at + 6],
-    ready = KEYS[kind], bell = KEYS[kind + 1],
+    ready = KEYS[lane], bell = KEYS[lane + 1],
   }
 end
 
@@ -118,7 +119,7 @@ end
 
 -- load reads a job's record: nil when there is none, or it is another's.
 local function load(K, uid)
-  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks')
+  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests')
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
   local rules = fields(r[2] or '', RULES_TEXT, RULES, {})
   local s, words = fields(r[3] or '', STATE_TEXT, STATE, {})
@@ -126,6 +127,7 @@ local function load(K, uid)
   s.words, s.uid, s.rules, s.phase, s.reason = words, r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner, s.labels, s.log = r[6], r[7], r[8] or '', r[11] or '', r[12] or ''
   s.lacks = tonumber(string.match(r[13] or '0', '^%d+'))
+  s.requests = r[14] or ''
   s.success, s.hits = policy(r[10], r[9])
   return s
 end
@@ -183,6 +185,35 @@ end
 
 local function order(K, J)
   redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 'j', J.name)
+end
+
+-- split takes a lane apart: kind, and requests or ''.
+local function split(lane) return string.match(lane, '^([^~]*)~?(.*)$') end
+
+local function lane_of(J) return J.requests == '' and J.kind or J.kind .. '~' .. J.requests end
+
+-- no_room tells that a lane would be one too many.
+local function no_room(lane)
+  local lanes = KEYS[#KEYS - 1]
+  return redis.call('HEXISTS', lanes, lane) == 0 and redis.call('HLEN', lanes) > LIMIT
+end
+
+-- enlist counts an unfinished job of its lane, and delist one less: a lane of
+-- which none is left is forgotten. Workers learn of new lanes by the version.
+local function enlist(J)
+  if J.requests == '' then return end
+  local lanes = KEYS[#KEYS - 1]
+  if redis.call('HINCRBY', lanes, lane_of(J), 1) > 1 then return end
+  redis.call('HINCRBY', lanes, '', 1)
+  ring(KEYS[#KEYS])
+end
+
+local function delist(K, J)
+  if J.requests == '' then return end
+  local lanes, lane = KEYS[#KEYS - 1], lane_of(J)
+  if redis.call('HINCRBY', lanes, lane, -1) > 0 then return end
+  redis.call('HDEL', lanes, lane)
+  redis.call('UNLINK', K.ready, K.bell)
 end
 
 local function erase(K, J)
@@ -456,6 +487,7 @@ local function finish(K, J, now)
     redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', now)
   end
   redis.call('UNLINK', K.wait, K.tasks, K.ends)
+  delist(K, J)
 end
 
 local function resume(K, J, now)
@@ -540,7 +572,8 @@ end
 
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
-  local J = { name = j.name, uid = j.uid, kind = j.kind, owner = j.owner or '', labels = j.labels or '', log = '', lacks = 0, phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
+  local kind, requests = split(j.lane)
+  local J = { name = j.name, uid = j.uid, kind = kind, requests = requests, owner = j.owner or '', labels = j.labels or '', log = '', lacks = 0, phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
   for _, f in ipairs(STATE) do J[f] = 0 end
   J.success, J.hits = policy(j.success)
   if J.rules.startAt < 0 then -- a delay
@@ -549,11 +582,16 @@ local function create(K, now, j)
     for i, f in ipairs(RULES) do out[i] = string.format('%.0f', J.rules[f]) end
     j.rules = table.concat(out, '|')
   end
-  J.record = { 'name', j.name, 'uid', j.uid, 'kind', j.kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
+  J.record = { 'name', j.name, 'uid', j.uid, 'kind', kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
     'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }
   if J.labels ~= '' then
     J.record[#J.record + 1] = 'labels'
     J.record[#J.record + 1] = J.labels
+  end
+  if requests ~= '' then
+    J.record[#J.record + 1] = 'requests'
+    J.record[#J.record + 1] = requests
+    enlist(J)
   end
   redis.call('ZADD', K.jobs, now, j.name)
   return J
@@ -564,7 +602,7 @@ end
 local function adopt(K, at)
   local entry = ARGV[at + 6]
   local created = string.match(entry, '^%d+')
-  local J = create(K, created, { name = ARGV[at], uid = ARGV[at], kind = ARGV[at + 1], rules = ARGV[at + 2],
+  local J = create(K, created, { name = ARGV[at], uid = ARGV[at], lane = ARGV[at + 1], rules = ARGV[at + 2],
     spec = ARGV[at + 3], args = ARGV[at + 4], labels = ARGV[at + 5] })
   J.startedAt, J.active, J.next, J.now = tonumber(created), 1, 1, tonumber(created)
   tell(J, 'SuccessfulCreate', 1)
@@ -594,6 +632,7 @@ local function purge(K, J, now)
   end
   order(K, J)
   if redis.call('EXISTS', K.tasks, K.ends) == 0 then
+    if J.phase ~= 'Complete' and J.phase ~= 'Failed' then delist(K, J) end
     J.reason = ''
     emit(K, J, 'Deleted')
     return erase(K, J)

@@ -1,7 +1,7 @@
 -- lift lets a job start again that lacked an object; it is parked anew if it
 -- still does.
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] lacks
--- ARGV[1] now  ARGV[2] name and kind, as in lacks
+-- ARGV[1] now  ARGV[2] name and lane, as in lacks
 -- returns 'OK' | 'GONE'
 local now = clock(ARGV[1])
 local K = keys(6, 13)

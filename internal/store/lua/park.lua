@@ -9,7 +9,7 @@ local K = keys(6, 13)
 local J = load(K, ARGV[2])
 if not J or J.deleting == 1 or J.phase ~= '' then return 'GONE' end
 if (redis.call('HGET', KEYS[15], 'v') or '') ~= ARGV[4] or redis.call('HGET', K.job, 'gen') ~= ARGV[5] then return 'READY' end
-local member, most = J.name .. ' ' .. J.kind, tonumber(ARGV[6])
+local member, most = J.name .. ' ' .. lane_of(J), tonumber(ARGV[6])
 redis.call('ZADD', KEYS[16], now, member)
 redis.call('PEXPIRE', KEYS[16], 600000)
 local gone = redis.call('ZRANGEBYSCORE', KEYS[16], '-inf', now - 600000, 'LIMIT', 0, 10)

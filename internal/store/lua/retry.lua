@@ -21,6 +21,7 @@ redis.call('SET', K.done, ARGV[4])
 redis.call('SET', K.bad, ARGV[5])
 redis.call('ZADD', K.jobs, now, J.name)
 J = load(K, '')
+enlist(J)
 J.succeeded, J.bad, J.holes = tonumber(ARGV[6]), tonumber(ARGV[7]), 1
 emit(K, J, 'Submitted')
 sync(K, J, now)

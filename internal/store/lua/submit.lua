@@ -4,12 +4,13 @@
 -- KEYS[1..5]   queue   timers, jobs, events, ctl, waits
 -- KEYS[6]      sub     string  the submitting client's last operation and its answer
 -- KEYS[7]      kinds   set     kinds that the queue has seen
--- KEYS[8..]    per kind: ready (stream), bell (list); then the seven keys of each job with a record
--- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of kinds
--- ARGV[5..] per kind its name; then per job: 'P', kind no., header, args | 'J', kind no., name, uid, rules, success, spec, args, owner, sums, labels
+-- KEYS[8..]    per lane: ready (stream), bell (list); then the seven keys of each job with a record
+-- the last two, where a job has requests: lanes (hash), bell:~
+-- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of lanes
+-- ARGV[5..] per lane its name; then per job: 'P', lane no., header, args | 'J', lane no., name, uid, rules, success, spec, args, owner, sums, labels
 -- the sums are parted by ' ': any tells the same job, and the first is kept
--- returns one line per job: 'P <entry>' | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>'
-local now, op, mode, nkinds = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- returns one line per job: 'P <entry>' | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
+local now, op, mode, nlanes = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if op ~= '' then
   local answer = repeated(KEYS[6], op)
@@ -20,19 +21,28 @@ for _, a in ipairs(ARGV) do
   if #a > LONGEST then return too_long('submit', #a) end
 end
 
-local jobs, at, key, refused = {}, 5 + nkinds, 8 + 2 * nkinds, false
+local full, kinds = {}, {}
+for i = 1, nlanes do
+  local kind, requests = split(ARGV[4 + i])
+  kinds[i] = kind
+  full[i] = requests ~= '' and no_room(ARGV[4 + i])
+end
+
+local jobs, at, key, refused = {}, 5 + nlanes, 8 + 2 * nlanes, false
 while at <= #ARGV do
-  local kind = tonumber(ARGV[at + 1])
+  local lane = tonumber(ARGV[at + 1])
   if ARGV[at] == 'P' then
-    jobs[#jobs + 1] = { kind = kind, header = ARGV[at + 2], args = ARGV[at + 3] }
+    jobs[#jobs + 1] = { lane = lane, header = ARGV[at + 2], args = ARGV[at + 3] }
     at = at + 4
   else
-    local j = { kind = kind, key = key, at = at + 2 }
+    local j = { lane = lane, key = key, at = at + 2 }
     local old = redis.call('HMGET', KEYS[key], 'uid', 'sum')
     if old[1] then
       if old[1] == ARGV[at + 3] then j.answer = 'NEW'
       elseif old[2] and old[2] ~= '' and string.find(ARGV[at + 9], old[2], 1, true) then j.answer = 'OLD ' .. old[1]
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
+    elseif full[lane] then
+      j.answer, refused = 'FULL', true
     end
     jobs[#jobs + 1] = j
     at, key = at + 11, key + 7
@@ -43,8 +53,8 @@ local budget = LIMIT
 
 local function record(j)
   local a = j.at
-  local K = keys(j.key, 6 + 2 * j.kind)
-  local J = create(K, now, { kind = ARGV[4 + j.kind], name = ARGV[a], uid = ARGV[a + 1], rules = ARGV[a + 2],
+  local K = keys(j.key, 6 + 2 * j.lane)
+  local J = create(K, now, { lane = ARGV[4 + j.lane], name = ARGV[a], uid = ARGV[a + 1], rules = ARGV[a + 2],
     success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = string.match(ARGV[a + 7], '^%S*'), labels = ARGV[a + 8] })
   J.budget = budget
   emit(K, J, 'Submitted')
@@ -60,14 +70,14 @@ for i, j in ipairs(jobs) do
   elseif refused and mode == 'all' then
     out[i] = 'REFUSED'
   elseif j.header then
-    out[i] = 'P ' .. redis.call('XADD', KEYS[6 + 2 * j.kind], '*', 't', j.header, 'a', j.args)
-    rung[j.kind] = true
+    out[i] = 'P ' .. redis.call('XADD', KEYS[6 + 2 * j.lane], '*', 't', j.header, 'a', j.args)
+    rung[j.lane] = true
   else
     out[i] = record(j)
   end
 end
-for kind in pairs(rung) do ring(KEYS[7 + 2 * kind]) end
-if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(ARGV, 5, 4 + nkinds)) end
+for lane in pairs(rung) do ring(KEYS[7 + 2 * lane]) end
+if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(kinds)) end
 local answer = table.concat(out, '\n')
 if op ~= '' then redis.call('SET', KEYS[6], op .. ' ' .. answer, 'PX', 600000) end
 return answer

@@ -1,4 +1,4 @@
--- auditkind looks at who holds tasks of one kind. It changes nothing.
+-- auditlane looks at who holds tasks of one lane. It changes nothing.
 -- KEYS[1] ready  KEYS[2] bell  KEYS[3] beats
 -- ARGV[1] entry to begin with  ARGV[2] size of a page
 -- returns the last entry seen or '', and lines 'P <entry>' held but gone, 'C <consumer>' of no worker, 'B <tokens>' too many
