@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // A measurement is one scenario of one system.
@@ -36,9 +32,9 @@ const (
 // outcome is what a measurement found.
 type outcome struct {
 	Results []Result
-	Costs   []string // of the server, a line each
-	Notes   []string // what figures do not say, a line each
-	Slow    []string // scripts in Redis's slow log, a line each
+	Costs   []string             // of the server, a line each
+	Notes   []string             // what figures do not say, a line each
+	Slow    map[string][]float64 // scripts in Redis's slow log, with their ms
 }
 
 // rig is a measurement under way.
@@ -80,7 +76,7 @@ var scenarios = map[string]func(context.Context, *rig) ([]Result, error){
 }
 
 // patience is how long a measurement may take before it has failed.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // runChild measures, and writes the outcome to standard output.
 func runChild(ctx context.Context, text string) error {
@@ -156,23 +152,6 @@ func (r *rig) close(ctx context.Context) {
 	}
 }
 
-// slow reads the slow log of stint's scripts: a line for each script that took
-// more than 5 ms.
-func (r *rig) slow(ctx context.Context) ([]string, error) {
-	if r.System != "stint" {
-		return nil, nil
-	}
-	var out []string
-	for _, rdb := range r.redis.rdbs {
-		entries, err := rdb.SlowLogGet(ctx, slowMost).Result()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, slowScripts(entries)...)
-	}
-	return out, nil
-}
-
 // slowMicros is how long a call may take before it is called slow, and
 // slowMost how many of those are kept.
 const (
@@ -180,22 +159,41 @@ const (
 	slowMost   = 1000
 )
 
-// slowScripts sums up the scripts in a slow log, by their digests.
-func slowScripts(entries []redis.SlowLog) []string {
-	times := map[string][]float64{}
-	for _, e := range entries {
-		if len(e.Args) < 4 || !strings.HasPrefix(strings.ToLower(e.Args[0]), "eval") {
-			continue // scripts are what is promised to be short
+// slow reads the slow log of stint's scripts: for how many ms each was slow.
+func (r *rig) slow(ctx context.Context) (map[string][]float64, error) {
+	out := map[string][]float64{}
+	if r.System != "stint" {
+		return out, nil
+	}
+	for _, rdb := range r.redis.rdbs {
+		entries, err := rdb.SlowLogGet(ctx, slowMost).Result()
+		if err != nil {
+			return nil, err
 		}
-		name := fmt.Sprintf("%s %.12q, %s keys from %s", strings.ToLower(e.Args[0]), e.Args[1], e.Args[2], e.Args[3])
-		times[name] = append(times[name], millis(int64(e.Duration)))
+		for _, e := range entries {
+			if name, ok := scriptOf(e.Args); ok {
+				out[name] = append(out[name], millis(int64(e.Duration)))
+			}
+		}
 	}
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(times)) {
-		ts := times[name]
-		out = append(out, fmt.Sprintf("%d × %s: median %s ms, longest %s ms", len(ts), name, number(percentile(ts, 50)), number(slices.Max(ts))))
+	return out, nil
+}
+
+// scriptOf names the script that a call runs, by its digest and its first key
+// without what differs between jobs. Calls of other commands have none: scripts
+// are what shall be short, and what they call is part of them.
+func scriptOf(args []string) (string, bool) {
+	const script, firstKey = 1, 3
+	if len(args) <= firstKey || !strings.HasPrefix(strings.ToLower(args[0]), "eval") {
+		return "", false
 	}
-	return out
+	digest := args[script]
+	if strings.EqualFold(args[0], "eval") {
+		digest = "first run"
+	}
+	_, key, _ := strings.Cut(args[firstKey], "}:")
+	key, _, _ = strings.Cut(key, ":")
+	return fmt.Sprintf("%.15s on `%s`", digest, key), true
 }
 
 // await waits for a counter to finish.

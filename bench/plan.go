@@ -43,7 +43,7 @@ func fullPlan() []measurement {
 	add("submit-1", map[string]int{"stint": 15_000, "asynq": 15_000, "river": 1_000, "taskq": 15_000, "streams": 20_000})
 	add("submit-many", map[string]int{"stint": 150_000, "river": 20_000, "streams": 300_000})
 	add("latency", map[string]int{"stint": 300, "asynq": 300, "river": 300, "taskq": 300, "streams": 300})
-	add("e2e", map[string]int{"stint": 50_000, "asynq": 15_000, "asynq-4": 20_000, "river": 5_000, "taskq": 15_000, "streams": 100_000})
+	add("e2e", map[string]int{"stint": 50_000, "asynq": 15_000, "asynq-4": 15_000, "river": 3_000, "taskq": 15_000, "streams": 100_000})
 	add("bigjob", map[string]int{"stint": bigJob, "asynq": bigJob, "asynq-4": bigJob, "river": bigJob, "taskq": bigJob, "streams": bigJob})
 	add("retry", map[string]int{"stint": 20_000, "asynq": 20_000, "river": 20_000, "taskq": 20_000})
 	add("delay", map[string]int{"stint": 1_000, "asynq": 1_000, "river": 1_000, "taskq": 1_000})

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,7 +24,7 @@ func TestNumber(t *testing.T) {
 
 // measured are results in which stint reaches some targets and misses others.
 func measured() *rounds {
-	rs := &rounds{results: map[key][]Result{}, slow: map[string][]string{}}
+	rs := &rounds{results: map[key][]Result{}, slow: map[string]map[string][]float64{}}
 	for _, r := range []Result{
 		{System: "stint", Scenario: "drain", TasksPerS: 100_000, RedisUSPerTask: 7},
 		{System: "stint", Scenario: "drain", TasksPerS: 120_000, RedisUSPerTask: 7},
@@ -38,7 +37,7 @@ func measured() *rounds {
 	} {
 		rs.add(measurement{}, outcome{Results: []Result{r}})
 	}
-	rs.add(measurement{System: "stint", Scenario: "many"}, outcome{Slow: []string{"1 × evalsha"}, Notes: []string{"idle"}, Costs: []string{"evalsha 1", "xack 2"}})
+	rs.add(measurement{System: "stint", Scenario: "many"}, outcome{Slow: map[string][]float64{"script": {6, 8}}, Notes: []string{"idle"}, Costs: []string{"evalsha 1", "xack 2"}})
 	return rs
 }
 
@@ -49,7 +48,7 @@ func TestTargetsAreMetOrNot(t *testing.T) {
 	require.Contains(t, rows, "| `drain` | Redis µs a task ≤ 6 | 7 | 0.8571 | **no** |")
 	require.Contains(t, rows, "| `workers` | 1, 2, 4, 8 processes: Redis µs a task, most / least ≤ 1.2 | 1.2 | 1 | yes |")
 	require.Contains(t, rows, "| `delay` | lateness p50 ms ≤ 5 | - | - | not measured |")
-	require.Contains(t, rows, "in the slow log ≤ 0 | 1 | - | **no** |")
+	require.Contains(t, rows, "different scripts that took more than 5 ms ≤ 0 | 1 | - | **no** |")
 }
 
 func TestReportHasTheResults(t *testing.T) {
@@ -58,7 +57,7 @@ func TestReportHasTheResults(t *testing.T) {
 	require.Contains(t, rows, "| system | tasks/s | Redis µs | rounds | spread |")
 	require.Contains(t, rows, "| stint | 110,000 | 7 | 3 | 18 % |")
 	require.Contains(t, rows, "the three largest commands: `xack`.")
-	require.Contains(t, rows, "- stint many")
+	require.Contains(t, rows, "- stint many\n  - script: 2 times, median 7 ms, longest 8 ms\n")
 }
 
 func written(t *testing.T) string {
@@ -134,13 +133,18 @@ func TestSumUpOfAProfile(t *testing.T) {
 	}, lines)
 }
 
-func TestSlowScriptsAreSummedUp(t *testing.T) {
+func TestScriptOfACall(t *testing.T) {
 	t.Parallel()
-	script := func(d time.Duration) redis.SlowLog {
-		return redis.SlowLog{Duration: d, Args: []string{"evalsha", "0123456789abcdef", "7", "stint:{q}:timers", "x"}}
-	}
-	require.Equal(t, []string{`2 × evalsha "0123456789ab", 7 keys from stint:{q}:timers: median 7 ms, longest 8 ms`},
-		slowScripts([]redis.SlowLog{script(6 * time.Millisecond), script(8 * time.Millisecond), {Duration: time.Second, Args: []string{"xdel", "a", "b", "c"}}}))
+	name, ok := scriptOf([]string{"evalsha", "0123456789abcdef0123", "7", "stint:{q}:sub:XWR5EOSVG", "x"})
+	require.True(t, ok)
+	require.Equal(t, "0123456789abcde on `sub`", name)
+	name, ok = scriptOf([]string{"eval", "-- What every", "7", "stint:{q}:timers", "x"})
+	require.True(t, ok)
+	require.Equal(t, "first run on `timers`", name)
+	_, ok = scriptOf([]string{"XDEL", "stint:{q}:ready:bench", "1-1", "1-2"})
+	require.False(t, ok)
+	_, ok = scriptOf([]string{"evalsha", "0123"})
+	require.False(t, ok)
 }
 
 func TestScenariosNameHowMany(t *testing.T) {

@@ -18,7 +18,7 @@ type rounds struct {
 	order   []key            // in which they first came
 	costs   []string
 	notes   []string
-	slow    map[string][]string // by measurement
+	slow    map[string]map[string][]float64 // by measurement and script, in ms
 }
 
 type key struct{ system, scenario string }
@@ -29,7 +29,7 @@ type key struct{ system, scenario string }
 // further round.
 func runRounds(ctx context.Context, plan []measurement, budget time.Duration, most int, postgres string) (*rounds, error) {
 	begin := time.Now()
-	rs := &rounds{results: map[key][]Result{}, slow: map[string][]string{}}
+	rs := &rounds{results: map[key][]Result{}, slow: map[string]map[string][]float64{}}
 	took := make([]time.Duration, len(plan))
 	for round := range most {
 		for i, m := range plan {
@@ -65,9 +65,12 @@ func (rs *rounds) add(m measurement, out outcome) {
 	if len(out.Costs) > 0 {
 		rs.costs = out.Costs
 	}
-	if len(out.Slow) > 0 {
+	for script, ms := range out.Slow {
 		name := m.System + " " + m.Scenario + m.Suffix
-		rs.slow[name] = append(rs.slow[name], out.Slow...)
+		if rs.slow[name] == nil {
+			rs.slow[name] = map[string][]float64{}
+		}
+		rs.slow[name][script] = append(rs.slow[name][script], ms...)
 	}
 }
 
