@@ -3,6 +3,7 @@ package stint
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -80,8 +81,7 @@ type tracedJob struct {
 	ended   []int64
 	shadow  *shadow
 	deleted bool
-	todo    []func() error // what the next look sees first, in order
-	after   []func() error // and what it sees after the ends
+	todo    []func() error // for the next look, in order
 }
 
 type tracedTask struct {
@@ -89,6 +89,7 @@ type tracedTask struct {
 	slot          int
 	started       bool
 	over          bool
+	ended         int64 // when it was over
 	disrupted     bool
 }
 
@@ -151,33 +152,70 @@ func (j *tracedJob) Patch(patch json.RawMessage) ([]conformance.Rejection, error
 		return rejections(err), nil
 	}
 	j.raw, j.spec = merge(j.raw, p), s
-	// What stops attempts comes after their ends that were not seen yet.
-	if _, suspend := p["suspend"]; suspend || p["parallelism"] != nil || p["completions"] != nil {
-		j.after = append(j.after, j.update)
-	} else {
-		j.todo = append(j.todo, j.update)
-	}
+	j.later(func() error { return j.update(s) })
 	return nil, nil
 }
 
-// update stores the spec as it has become.
-func (j *tracedJob) update() error {
+// later has something done at the next look, in the order in which things
+// were asked for, and by the clock of now.
+func (j *tracedJob) later(do func() error) {
+	j.gather()
+	j.at(j.now, do)
+}
+
+func (j *tracedJob) at(asked int64, do func() error) {
+	j.todo = append(j.todo, func() error {
+		now := j.now
+		defer func() { j.now = now }()
+		j.now = asked
+		return do()
+	})
+}
+
+// gather makes one call of the ends since the last one, as workers do.
+func (j *tracedJob) gather() {
+	if len(j.ends) == 0 {
+		return
+	}
+	ends, ended := j.ends, j.ended
+	j.ends, j.ended = nil, nil
+	j.at(ended[len(ended)-1], func() error { return j.settle(ends, ended) })
+}
+
+func (j *tracedJob) settle(ends []store.Result, ended []int64) error {
+	for i := range ends {
+		ends[i].Ago = time.Duration(j.now-ended[i]) * time.Second
+	}
+	j.shadow.settle(ends, milliseconds(ended), j.ms())
+	for _, o := range j.queue.store.Settle(context.Background(), ends, store.Guard{}, 0) {
+		if o.Err != nil {
+			return o.Err
+		}
+	}
+	return nil
+}
+
+// update stores a spec.
+func (j *tracedJob) update(spec JobSpec) error {
 	ctx := context.Background()
 	r, err := j.queue.store.Get(ctx, j.name)
+	if errors.Is(err, store.ErrGone) {
+		return nil // its time to live has passed
+	}
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(j.spec)
+	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	j.shadow.job.Spec = j.spec.rules()
+	j.shadow.job.Spec = spec.rules()
 	j.shadow.sync(j.ms())
-	return j.queue.store.Update(ctx, store.JobKey{Name: j.name, Kind: "trace"}, r.UID, r.Generation, data, j.spec.rules())
+	return j.queue.store.Update(ctx, store.JobKey{Name: j.name, Kind: "trace"}, r.UID, r.Generation, data, spec.rules())
 }
 
 func (j *tracedJob) Delete(bool) error {
-	j.after = append(j.after, func() error { j.deleted = true; return j.queue.Delete(context.Background(), j.name) })
+	j.later(func() error { j.deleted = true; return j.queue.Delete(context.Background(), j.name) })
 	return nil
 }
 
@@ -201,7 +239,7 @@ func (j *tracedJob) End(id string, o conformance.Outcome) error {
 			return err
 		}
 	}
-	t.over = true
+	t.over, t.ended = true, j.now
 	end := outcome{verb: verbFail, delay: -1, code: o.ExitCode, disrupted: t.disrupted}
 	if o.NoExitCode {
 		end.code = 0
@@ -221,17 +259,40 @@ func (j *tracedJob) End(id string, o conformance.Outcome) error {
 func (j *tracedJob) Disrupt(id string, disruptionTarget bool) error {
 	t := j.tasks[id]
 	t.disrupted = disruptionTarget
-	if !t.started && j.spec.ReplacementPolicy == Failed {
+	if !t.started && (j.spec.ReplacementPolicy == Failed || j.keptForRetry(t)) {
 		// What no worker has needs no stopping; here a pod is, that must end.
 		if err := j.Start(id); err != nil {
 			return err
 		}
 	}
-	j.shadow.job.Evict(j.shadow.ids[id], j.ms())
-	return j.queue.store.Evict(context.Background(), store.JobKey{Name: j.name, Kind: "trace"}, t.slot, t.entry)
+	j.later(func() error { return j.evict(t) })
+	return nil
+}
+
+// keptForRetry tells that Kubernetes keeps the pod of a failed attempt until
+// its index is started again.
+func (j *tracedJob) keptForRetry(t *tracedTask) bool {
+	limit := j.spec.BackoffLimitPerIndex
+	task := store.ReadTask("trace", t.entry, t.header)
+	return limit != nil && task.Failures < *limit
+}
+
+// evict does it when it was asked for, which is the end of an attempt that is
+// not waited for.
+func (j *tracedJob) evict(t *tracedTask) error {
+	if t.over && j.keptForRetry(t) {
+		j.now = t.ended
+	}
+	j.shadow.job.Evict(j.shadow.ids[t.entry], j.ms())
+	err := j.queue.store.Evict(context.Background(), store.JobKey{Name: j.name, Kind: "trace"}, t.slot, t.entry)
+	if errors.Is(err, store.ErrGone) {
+		return nil // what was asked for before has ended it
+	}
+	return err
 }
 
 func (j *tracedJob) Advance(seconds int) {
+	j.gather()
 	j.now += int64(seconds)
 	j.setTime()
 }
@@ -240,24 +301,13 @@ func (j *tracedJob) Restart() error { return nil }
 
 func (j *tracedJob) Sync() error {
 	ctx := context.Background()
-	if err := run(&j.todo); err != nil {
-		return err
-	}
-	for i := range j.ends {
-		j.ends[i].Ago = time.Duration(j.now-j.ended[i]) * time.Second
-	}
-	if len(j.ends) > 0 {
-		j.shadow.settle(j.ends, j.endedAt(), j.ms())
-		for _, o := range j.queue.store.Settle(ctx, j.ends, store.Guard{}, 0) {
-			if o.Err != nil {
-				return o.Err
-			}
+	j.gather()
+	for _, do := range j.todo {
+		if err := do(); err != nil {
+			return err
 		}
 	}
-	j.ends, j.ended = nil, nil
-	if err := run(&j.after); err != nil {
-		return err
-	}
+	j.todo = nil
 	for range 100 {
 		due, err := j.queue.store.Due(ctx, 0)
 		if err != nil {
@@ -272,16 +322,6 @@ func (j *tracedJob) Sync() error {
 		}
 	}
 	return fmt.Errorf("the job is never quiet")
-}
-
-func run(todo *[]func() error) error {
-	for _, f := range *todo {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	*todo = nil
-	return nil
 }
 
 func (j *tracedJob) Observe() (conformance.JobObservation, error) {

@@ -188,7 +188,7 @@ func (j *tracedJob) randomUpdate(r *rand.Rand, scale bool) string {
 	}
 	if validateUpdate(j.spec, s) == nil {
 		j.spec = s
-		j.after = append(j.after, j.update)
+		j.later(func() error { return j.update(s) })
 	}
 	return what
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/stint-go/stint/internal/rules"
 	"github.com/stint-go/stint/internal/store"
@@ -134,11 +133,11 @@ func sortedSlots(all []string) string {
 // ms is the clock of the scenario.
 func (j *tracedJob) ms() int64 { return epoch + j.now*1000 }
 
-// endedAt are the times of the ends that wait to be settled.
-func (j *tracedJob) endedAt() []int64 {
-	out := make([]int64, len(j.ended))
-	for i, s := range j.ended {
-		out[i] = time.UnixMilli(epoch).Add(time.Duration(s) * time.Second).UnixMilli()
+// milliseconds are times of the scenario by the clock.
+func milliseconds(seconds []int64) []int64 {
+	out := make([]int64, len(seconds))
+	for i, s := range seconds {
+		out[i] = epoch + s*1000
 	}
 	return out
 }

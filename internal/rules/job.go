@@ -139,6 +139,8 @@ func (j *Job) take(id int64) (*Attempt, bool) {
 // count books the end of one attempt.
 func (j *Job) count(a *Attempt, e End, t *tally) {
 	switch {
+	case j.beyond(a.Slot):
+		// An elastic job has no such index any more, so it counts for nothing.
 	case a.Stop == StopEvicted && !a.counted && j.Phase != Open:
 		if j.Phase == FailureTarget {
 			j.Failed++ // it counts as a killed sibling
@@ -228,12 +230,15 @@ func (j *Job) slotDue(u Unit, e End) int64 {
 
 // again puts the slot of an ended attempt among the waiting.
 func (j *Job) again(a *Attempt, due int64) {
-	if j.Spec.Completions != Unset && a.Slot >= j.Spec.Completions {
+	if j.beyond(a.Slot) {
 		return
 	}
 	a.Unit.Due = due
 	j.Waiting[a.Slot] = a.Unit
 }
+
+// beyond tells a slot that an elastic job has no more.
+func (j *Job) beyond(slot int) bool { return j.Spec.Completions != Unset && slot >= j.Spec.Completions }
 
 // noteStreak updates the job-wide retry delay: it grows with every failure
 // and a success that is newer than the failures resets it.

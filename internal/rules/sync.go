@@ -195,13 +195,22 @@ func (j *Job) cut() {
 	j.Done.Truncate(n)
 	j.Bad.Truncate(n)
 	j.Succeeded = min(j.Succeeded, j.Done.Len())
-	maps.DeleteFunc(j.Waiting, func(slot int, _ Unit) bool { return slot >= n })
+	for slot, u := range j.Waiting {
+		if !j.beyond(slot) {
+			continue
+		}
+		delete(j.Waiting, slot)
+		if u.held { // a failure that was never shown is none
+			j.held--
+			j.Failed--
+		}
+	}
 }
 
 // stopBeyond stops the attempts at slots that an elastic job has no more.
 func (j *Job) stopBeyond() {
 	for _, slot := range slices.Sorted(maps.Keys(j.Active)) {
-		if j.Spec.Completions != Unset && slot >= j.Spec.Completions {
+		if j.beyond(slot) {
 			j.stop(j.Active[slot], StopScaledDown)
 		}
 	}
@@ -238,7 +247,7 @@ func (j *Job) stopAll(c Cause) {
 func (j *Job) stop(a *Attempt, c Cause) {
 	delete(j.Active, a.Slot)
 	a.Stop = c
-	if c == StopJobFailed || c == StopDeadline {
+	if (c == StopJobFailed || c == StopDeadline) && !j.beyond(a.Slot) {
 		j.Failed++ // as Kubernetes counts the killed siblings
 	}
 	if a.Running {

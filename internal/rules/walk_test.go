@@ -263,7 +263,7 @@ func follows(a, b *Job) error {
 	before, after := len(a.Active)+len(a.Ending), len(b.Active)+len(b.Ending)
 	elastic := a.Spec.Completions != b.Spec.Completions
 	for _, f := range []finding{
-		{"failures are taken back", b.Failed < a.Failed},
+		{"failures are taken back", b.Shown() < a.Shown()},
 		{"a success is taken back", b.Succeeded < a.Succeeded && !elastic},
 		{"a fate is taken back", a.Phase != Open && (b.Phase == Open || b.Reason != a.Reason || b.FateAt != a.FateAt)},
 		{"a finished job has changed", a.Phase.Finished() && (b.Phase != a.Phase || b.Succeeded != a.Succeeded || b.Failed != a.Failed || b.EndedAt != a.EndedAt)},

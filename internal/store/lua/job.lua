@@ -231,14 +231,16 @@ end
 
 local function unit_text(u) return u[1] .. ' ' .. u[2] .. ' ' .. u[3] .. ' ' .. u[4] end
 
+-- beyond tells a slot that an elastic job has no more.
+local function beyond(J, slot) return J.rules.completions >= 0 and slot >= J.rules.completions end
+
 local function in_place(J) return J.rules.jobScope == 1 and J.rules.perIndex >= 0 end
 
 -- again puts a slot among the waiting, due at a time (0: at once). A counted
 -- failure is held back from the status until the slot starts again where
 -- Kubernetes does so.
 local function again(K, J, slot, u, due, counted)
-  local n = J.rules.completions
-  if n >= 0 and slot >= n then return end
+  if beyond(J, slot) then return end
   local score = slot
   if due > READY and not in_place(J) then score = due end
   redis.call('ZADD', K.wait, score, slot)
@@ -287,7 +289,7 @@ local function stop(K, J, tasks, cause)
     local slot, entry, u, held = t[1], t[2], t[3], t[4]
     redis.call('HDEL', K.tasks, slot)
     J.active = J.active - 1
-    if KILLED[cause] then J.failed = J.failed + 1 end
+    if KILLED[cause] and not beyond(J, slot) then J.failed = J.failed + 1 end
     u[2], u[3] = 0, 0 -- as in Kubernetes, where they are kept with the pod
     if held then
       redis.call('HSET', K.ends, entry, slot .. ' ' .. unit_text(u) .. ' ' .. cause)
@@ -375,16 +377,30 @@ local function add(K, J, slot, u, set)
   J.active = J.active + 1
 end
 
-local function start_again(K, slots, set, J)
-  if #slots == 0 then return end
+-- unwait takes slots from the waiting, and answers their units. A failure
+-- held back until its slot starts again is none if the slot never does.
+local function unwait(K, J, slots)
+  if #slots == 0 then return {} end
   local names = {}
   for i, s in ipairs(slots) do names[i] = 'u:' .. s end
   local units = redis.call('HMGET', K.data, unpack(names))
   redis.call('ZREM', K.wait, unpack(slots))
   redis.call('HDEL', K.data, unpack(names))
   for i, s in ipairs(slots) do
-    if units[i] and string.sub(units[i], -1) == '1' then J.held = J.held - 1 end
-    add(K, J, tonumber(s), units[i] and unit(units[i]) or { 0, 0, 0, 0 }, set)
+    if units[i] and string.sub(units[i], -1) == '1' then
+      J.held = J.held - 1
+      if beyond(J, tonumber(s)) then J.failed = J.failed - 1 end
+    end
+  end
+  return units
+end
+
+local function start_again(K, slots, set, J)
+  local units = unwait(K, J, slots)
+  for i, s in ipairs(slots) do
+    if not beyond(J, tonumber(s)) then
+      add(K, J, tonumber(s), units[i] and unit(units[i]) or { 0, 0, 0, 0 }, set)
+    end
   end
 end
 
@@ -653,8 +669,5 @@ local function cut(K, J)
   end
   J.succeeded, J.bad = redis.call('BITCOUNT', K.done), redis.call('BITCOUNT', K.bad)
   J.next, J.shrunk = math.min(J.next, n), 1
-  redis.call('ZREMRANGEBYSCORE', K.wait, n, READY)
-  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, '+inf', 'LIMIT', 0, LIMIT)) do
-    if tonumber(slot) >= n then redis.call('ZREM', K.wait, slot) end
-  end
+  unwait(K, J, redis.call('ZRANGEBYSCORE', K.wait, n, READY, 'LIMIT', 0, LIMIT)) -- what is left, start_again drops
 end

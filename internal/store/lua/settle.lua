@@ -123,6 +123,7 @@ local function success(r)
 end
 
 local function count(r)
+  if beyond(J, r.slot) then return end
   if r.verdict == 'S' or r.verdict == 'R' then return success(r) end
   local wait, counts = string.match(r.rest, '^(%S+) (.*)$')
   r.delay, r.unit = tonumber(wait), unit(counts)
@@ -142,6 +143,7 @@ local function stopped(r)
   redis.call('HDEL', K.ends, r.entry)
   J.ending = J.ending - 1
   local slot, counts, cause = string.match(e, '^(%d+) (%d+ %d+ %d+ %d+) (%S+)$')
+  if beyond(J, r.slot) then return true end
   if cause == 'evicted' and J.phase == '' then return false end
   if cause == 'evicted' and J.phase == 'FailureTarget' then J.failed = J.failed + 1 end
   if cause ~= 'counted' and cause ~= 'evicted' and J.rules.replaceFailed == 1 then again(K, J, tonumber(slot), unit(counts), 0) end
