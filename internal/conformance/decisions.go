@@ -181,25 +181,33 @@ func deletedInTheBackground() Decision {
 // evictionsByThePolicyOfTheirTime: what an eviction means is decided when it
 // is asked for, and a later change of the replacement policy leaves it so.
 func evictionsByThePolicyOfTheirTime() Decision {
-	changes := func(s Step) bool { return s.Op == opPatch && object(s.Spec)["podReplacementPolicy"] != nil }
-	disrupts := func(s Step) bool { return s.Op == opDisrupt }
+	fields := []string{
+		"failed", "terminating", "pods", "active", "createdPods", "nextRetryDelaySeconds", "activeIndexes", "terminatingIndexes", "createdIndexes",
+	}
 	return Decision{
 		Name: "an eviction goes by the policy of its time", Why: "it is decided once, when it is asked for", Parts: true,
-		Applies: func(s *Scenario) bool {
-			return slices.ContainsFunc(s.Steps, changes) && slices.ContainsFunc(s.Steps, disrupts)
-		},
+		Applies: func(s *Scenario) bool { return policyChangedWhileTerminating(s.Steps) },
 		Covers: func(s *Scenario, d Diff) bool {
-			steps := before(s, d)
-			if !slices.ContainsFunc(steps, changes) || !slices.ContainsFunc(steps, disrupts) {
-				return false
-			}
-			switch d.Field {
-			case "failed", "terminating", "pods", "active", "createdPods", "nextRetryDelaySeconds", "activeIndexes", "terminatingIndexes", "createdIndexes":
-				return true
-			}
-			return false
+			return slices.Contains(fields, d.Field) && policyChangedWhileTerminating(before(s, d))
 		},
 	}
+}
+
+// policyChangedWhileTerminating tells whether the replacement policy was
+// changed between an eviction and the end of what it stopped.
+func policyChangedWhileTerminating(steps []Step) bool {
+	terminating := false
+	for _, s := range steps {
+		switch {
+		case s.Op == opDisrupt:
+			terminating = true
+		case s.Op == opSettle && (s.Kubelet == nil || *s.Kubelet):
+			terminating = false
+		case s.Op == opPatch && terminating && object(s.Spec)["podReplacementPolicy"] != nil:
+			return true
+		}
+	}
+	return false
 }
 
 // statusIsWritten: where the API refused the controller's status, the record

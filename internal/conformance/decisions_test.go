@@ -272,3 +272,18 @@ func TestSeveralRunsAMinute(t *testing.T) {
 	require.Empty(t, covering(s, d))
 	require.Empty(t, covering(&Scenario{Spec: []byte(`{"schedule": "@every 60s"}`), Steps: s.Steps}, Diff{Step: 0, Field: "activeCount"}))
 }
+
+func TestPolicyChangedWhileTerminating(t *testing.T) {
+	t.Parallel()
+	no := false
+	change := Step{Op: opPatch, Spec: []byte(`{"podReplacementPolicy":"TerminatingOrFailed"}`)}
+	evict, wait, settle := Step{Op: opDisrupt}, Step{Op: opSettle, Kubelet: &no}, Step{Op: opSettle}
+	look := func(field string, steps ...Step) string {
+		s := &Scenario{Spec: []byte(`{}`), Steps: append(steps, settle)}
+		return covering(s, Diff{Step: len(steps), Op: opSettle, Field: field, Want: 1.0, Got: 0.0})
+	}
+	require.NotEmpty(t, look("failed", evict, wait, change))
+	require.Empty(t, look("succeeded", evict, wait, change))
+	require.Empty(t, look("failed", evict, settle, change), "it has ended before")
+	require.Empty(t, look("failed", change, evict, wait), "it went by the new policy")
+}
