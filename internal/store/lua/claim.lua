@@ -1,5 +1,6 @@
 -- claim hands a worker up to max tasks, in the order of the streams given,
--- and bumps its beat. A repeated call hands over the same tasks again.
+-- and bumps its beat. A repeated call hands over the same tasks again, and one
+-- that was under way for so long that the worker has gone on hands over none.
 -- KEYS[1] beats  hash    worker -> beat and lease
 -- KEYS[2] worker hash    the worker's last claim
 -- KEYS[3] lanes  hash    '' -> version of the list of lanes with requests
@@ -37,6 +38,8 @@ if last[1] == op then
   end
   return table.concat(out, '\n')
 end
+
+if tonumber(last[1] or 0) > tonumber(op) then return out[1] end
 
 redis.call('HDEL', KEYS[1], '') -- a script that begins with it may write when memory is out: so a full queue can drain
 redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])

@@ -19,10 +19,13 @@ local function clock(given)
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- repeated answers an operation that a submitter has sent before as then.
+-- repeated answers an operation that a submitter has sent before as then. One
+-- that was under way for so long that the submitter has gone on is refused.
 local function repeated(key, op)
-  local last = redis.call('GET', key)
-  if last and string.sub(last, 1, #op + 1) == op .. ' ' then return string.sub(last, #op + 2) end
+  local number, answer = string.match(redis.call('GET', key) or '', '^(%d+) (.*)$')
+  if not number then return nil end
+  if number == op then return answer end
+  if tonumber(number) > tonumber(op) then return redis.error_reply('ERR stint: operation ' .. op .. ' came after ' .. number) end
 end
 
 -- take ends entries: it answers which of them nobody had ended before. XACK
