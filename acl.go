@@ -14,8 +14,8 @@ type Role string
 // The roles.
 const (
 	// RoleObserver reads: Get, List, Tasks, Errors, Results, Progress, Watch,
-	// Wait, Explain, Stats, Workers, Health, GetCron, ListCron, and Get and List
-	// of config maps and secrets.
+	// Wait, Explain, Stats, Workers, Health, Audit, GetCron, ListCron, and Get and
+	// List of config maps and secrets.
 	RoleObserver Role = "observer"
 	// RoleProducer submits as well. It may not steer or take a job.
 	RoleProducer Role = "producer"
@@ -37,10 +37,11 @@ func Roles() []Role { return []Role{RoleObserver, RoleProducer, RoleOperator, Ro
 var (
 	aclCommands = map[Role]string{
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
-			"exists get hget hgetall hlen hmget hscan hvals pttl smembers xlen xpending xrange xread xrevrange zcount zrange zrangebylex zrangebyscore",
-		RoleProducer: "eval evalsha getbit hdel hexists hincrby hset lpush llen ltrim pexpire sadd set unlink wait xadd xdel zadd zrem",
-		RoleOperator: "bitcount del getrange setbit strlen xack zremrangebyscore",
-		RoleWorker:   "blpop info xgroup|create xgroup|delconsumer xreadgroup zscore",
+			"bitcount exists get getbit hexists hget hgetall hlen hmget hscan hvals llen pttl smembers " +
+			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zscore",
+		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set unlink wait xadd xdel zadd zrem",
+		RoleOperator: "del getrange setbit strlen xack zremrangebyscore",
+		RoleWorker:   "blpop info xgroup|create xgroup|delconsumer xreadgroup",
 	}
 	aclKeys = map[Role]string{
 		RoleProducer: "bell:* ctl events job:* jobs kinds lanes layout ready:* sub:* timers waits",

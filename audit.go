@@ -55,7 +55,7 @@ const (
 type AuditOptions struct {
 	// Orphans looks for keys of the queue that nothing refers to. This asks
 	// for all keys of the database, page by page (SCAN), so it takes as long
-	// as the database is large, and the permission to.
+	// as the database is large. The users of [ACL] may not do that.
 	Orphans bool
 }
 

@@ -65,9 +65,9 @@ func (s *Store) AuditStream(ctx context.Context, lane, after string) (faults []F
 	return faults, next, err
 }
 
-// lines runs a script that answers with strings.
+// lines runs a script that writes nothing and answers with strings.
 func (s *Store) lines(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]string, error) {
-	v, err := s.run(ctx, script, keys, args...)
+	v, err := s.read(ctx, script, keys, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -85,19 +85,30 @@ func (s *Store) lines(ctx context.Context, script *redis.Script, keys []string, 
 // AuditLane looks at a page of what workers hold of a lane, from an entry on,
 // and with the first page at the workers. next is "" at the end.
 func (s *Store) AuditLane(ctx context.Context, lane, from string) (faults []Fault, next string, err error) {
+	args := []any{from, auditPage}
 	if from == "" {
-		from = "-"
+		args[0] = "-"
+		for c := range s.consumers(ctx, lane) {
+			args = append(args, c)
+		}
 	}
-	lines, err := s.lines(ctx, auditLaneScript, []string{s.keys.ready(lane), s.keys.bell(lane), s.keys.beats()}, from, auditPage)
+	lines, err := s.lines(ctx, auditLaneScript, []string{s.keys.ready(lane), s.keys.bell(lane), s.keys.beats()}, args...)
 	if err != nil || len(lines) == 0 {
 		return nil, "", err
 	}
+	var still map[string]bool
 	for _, line := range lines[1:] {
 		what, id, _ := strings.Cut(line, " ")
 		switch what {
 		case "P":
 			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("entry %s of kind %s is held, and not there", id, lane)})
 		case "C":
+			if still == nil {
+				still = s.consumers(ctx, lane)
+			}
+			if !still[id] {
+				continue // it has left meanwhile
+			}
 			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("consumer %s of kind %s is no worker and holds nothing", id, lane)})
 		case "B":
 			faults = append(faults, Fault{Rule: ruleLeft, Detail: fmt.Sprintf("the bell of kind %s has %s tokens", lane, id)})
@@ -107,6 +118,17 @@ func (s *Store) AuditLane(ctx context.Context, lane, from string) (faults []Faul
 		next = itoa(ms) + "-" + itoa(seq+1)
 	}
 	return faults, next, nil
+}
+
+// consumers are those of a kind, up to Limit; none where no worker has come.
+func (s *Store) consumers(ctx context.Context, kind string) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range s.rdb.XInfoConsumers(ctx, s.keys.ready(kind), group1).Val() {
+		if len(out) < Limit {
+			out[c.Name] = true
+		}
+	}
+	return out
 }
 
 // CronFacts are a cron job and its timer, read at one moment.
@@ -134,20 +156,20 @@ func (s *Store) AuditTimers(ctx context.Context, n int, cursor string) (faults [
 			n = -1
 		}
 	}
-	keys, args := []string{s.keys.timers(), s.keys.pasts(), s.keys.cron()}, []any{s.now(), cursor, auditPage}
+	keys, args := []string{s.keys.timers(), s.keys.pasts(), s.keys.cron()}, []any{cursor, auditPage}
 	for _, name := range names {
 		keys, args = append(keys, s.keys.job(name)), append(args, name)
 	}
-	v, err := s.run(ctx, auditTimersScript, keys, args...)
+	v, err := s.read(ctx, auditTimersScript, keys, args...)
 	if err != nil {
 		return nil, nil, 0, "", err
 	}
 	list, _ := v.([]any)
-	if len(list) < 2 {
+	if len(list) < 1 {
 		return nil, nil, 0, "", fmt.Errorf("audit of timers answered %v", v)
 	}
-	after, _ = list[1].(string)
-	for _, row := range list[2:] {
+	after, _ = list[0].(string)
+	for _, row := range list[1:] {
 		var w [4]string
 		cells, _ := row.([]any)
 		for i := 0; i < len(cells) && i < len(w); i++ {

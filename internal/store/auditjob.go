@@ -16,6 +16,7 @@ type Fault struct {
 // jobFacts are what must agree about a job, read at one moment.
 type jobFacts struct {
 	now                           int64
+	whole                         bool // not a further page of tasks
 	asked, uid, name, kind, phase string
 	rules, state                  []int64
 	tasks, ends, waits, done, bad int64
@@ -41,48 +42,42 @@ const (
 // AuditJobs looks at jobs, all of each at one moment, and at their tasks in
 // pages.
 func (s *Store) AuditJobs(ctx context.Context, jobs []JobKey) ([]Fault, error) {
-	var faults []Fault
-	type open struct {
-		JobKey
-		tasks, ends string
-	}
-	todo := make([]open, len(jobs))
-	for i, j := range jobs {
-		todo[i] = open{j, "0", "0"}
-	}
-	for len(todo) > 0 {
-		calls := make([]call, len(todo))
-		for i, o := range todo {
-			keys := append([]string{s.keys.timers(), s.keys.jobs()}, s.keys.record(o.Name)...)
-			keys = append(keys, s.keys.ready(o.lane()))
-			calls[i] = call{script: auditJobScript, keys: keys, args: []any{s.now(), o.Name, o.tasks, o.ends, auditPage}}
-		}
-		s.runAll(ctx, calls)
-		var next []open
-		for i, o := range todo {
-			f, err := readFacts(o.Name, calls[i].cmd)
+	var all []*jobFacts
+	for _, j := range jobs {
+		keys := append([]string{s.keys.timers(), s.keys.jobs()}, s.keys.record(j.Name)...)
+		keys = append(keys, s.keys.ready(j.lane()))
+		for tasks, ends, more := "0", "0", true; more; more = tasks != "" || ends != "" {
+			v, err := s.read(ctx, auditJobScript, keys, j.Name, tasks, ends, auditPage)
 			if err != nil {
-				return faults, err
+				return nil, err
 			}
-			if f.uid != "" && f.kind != o.Kind {
-				continue // another job of that name by now
+			f, err := readFacts(j.Name, v)
+			if err != nil {
+				return nil, err
 			}
-			faults = append(faults, f.judge(o.tasks == "0")...)
-			if f.tasksCursor != "" || f.endsCursor != "" {
-				next = append(next, open{o.JobKey, f.tasksCursor, f.endsCursor})
+			if f.uid != "" && f.kind != j.Kind {
+				break // another job of that name by now
 			}
+			f.whole = tasks == "0" && ends == "0"
+			all = append(all, f)
+			tasks, ends = f.tasksCursor, f.endsCursor
 		}
-		todo = next
+	}
+	now, err := s.Now(ctx) // later than all that was read, so that nothing of it lies ahead
+	if err != nil {
+		return nil, err
+	}
+	var faults []Fault
+	for _, f := range all {
+		f.now = now
+		faults = append(faults, f.judge()...)
 	}
 	return faults, nil
 }
 
-func readFacts(asked string, cmd interface{ Slice() ([]any, error) }) (*jobFacts, error) {
-	list, err := cmd.Slice()
-	const scalars = 16
-	if err != nil {
-		return nil, err
-	}
+func readFacts(asked string, v any) (*jobFacts, error) {
+	list, _ := v.([]any)
+	const scalars = 15
 	if len(list) < scalars {
 		return nil, fmt.Errorf("audit of job %s answered %d values", asked, len(list))
 	}
@@ -91,9 +86,9 @@ func readFacts(asked string, cmd interface{ Slice() ([]any, error) }) (*jobFacts
 		w[i], _ = list[i].(string)
 	}
 	f := &jobFacts{
-		asked: asked, now: atoi64(w[0]), uid: w[1], name: w[2], kind: w[3], rules: numbers(w[4]), state: numbers(w[5]), phase: w[6],
-		tasks: atoi64(w[7]), ends: atoi64(w[8]), waits: atoi64(w[9]), done: atoi64(w[10]), bad: atoi64(w[11]),
-		timer: w[12], listed: w[13], tasksCursor: w[14], endsCursor: w[15],
+		asked: asked, uid: w[0], name: w[1], kind: w[2], rules: numbers(w[3]), state: numbers(w[4]), phase: w[5],
+		tasks: atoi64(w[6]), ends: atoi64(w[7]), waits: atoi64(w[8]), done: atoi64(w[9]), bad: atoi64(w[10]),
+		timer: w[11], listed: w[12], tasksCursor: w[13], endsCursor: w[14],
 	}
 	for _, v := range list[scalars:] {
 		cells, _ := v.([]any)
@@ -118,9 +113,8 @@ func numbers(text string) []int64 {
 	return out
 }
 
-// judge lists what does not hold. With all it looks at the job as a whole,
-// else at its rows alone.
-func (f *jobFacts) judge(all bool) (faults []Fault) {
+// judge lists what does not hold.
+func (f *jobFacts) judge() (faults []Fault) {
 	add := func(rule, format string, args ...any) {
 		faults = append(faults, Fault{rule, f.asked, fmt.Sprintf(format, args...)})
 	}
@@ -135,7 +129,7 @@ func (f *jobFacts) judge(all bool) (faults []Fault) {
 		return faults
 	}
 	f.active, f.ending, f.completions = f.state[stateActive], f.state[stateEnding], f.rules[ruleCompletions]
-	if all {
+	if f.whole {
 		f.counts(add)
 		switch {
 		case f.state[stateDeleting] == 1:

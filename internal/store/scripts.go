@@ -105,9 +105,9 @@ var (
 	lackingScript = redis.NewScript(lackingSrc)
 	liftScript    = redis.NewScript(jobSrc + liftSrc)
 
-	auditJobScript    = redis.NewScript(prelude + auditJobSrc)
+	auditJobScript    = redis.NewScript(auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)
 	auditLaneScript   = redis.NewScript(auditLaneSrc)
-	auditTimersScript = redis.NewScript(prelude + auditTimersSrc)
+	auditTimersScript = redis.NewScript(auditTimersSrc)
 	auditKeysScript   = redis.NewScript(auditKeysSrc)
 )

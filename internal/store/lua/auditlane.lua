@@ -1,6 +1,6 @@
 -- auditlane looks at who holds tasks of one lane. It changes nothing.
 -- KEYS[1] ready  KEYS[2] bell  KEYS[3] beats
--- ARGV[1] entry to begin with  ARGV[2] size of a page
+-- ARGV[1] entry to begin with  ARGV[2] size of a page  ARGV[3..] consumers, with the first page
 -- returns the last entry seen or '', and lines 'P <entry>' held but gone, 'C <consumer>' of no worker, 'B <tokens>' too many
 local out, last = {}, ''
 if ARGV[1] == '-' then
@@ -13,11 +13,9 @@ for _, p in ipairs(held) do
   last = p[1]
   if #redis.call('XRANGE', KEYS[1], last, last) == 0 then out[#out + 1] = 'P ' .. last end
 end
-if ARGV[1] == '-' then
-  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'w')) do
-    local f = {}
-    for i = 1, #c, 2 do f[c[i]] = c[i + 1] end
-    if f.pending == 0 and redis.call('HEXISTS', KEYS[3], f.name) == 0 then out[#out + 1] = 'C ' .. f.name end
-  end
+for i = 3, #ARGV do
+  local c = ARGV[i]
+  local idle = redis.call('HEXISTS', KEYS[3], c) == 0 and #redis.call('XPENDING', KEYS[1], 'w', '-', '+', 1, c) == 0
+  if idle then out[#out + 1] = 'C ' .. c end
 end
 return { last, unpack(out) }
