@@ -3,12 +3,14 @@ package stint
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -258,8 +260,15 @@ func (q *Queue) writeCron(ctx context.Context, c *CronJob, version string, due i
 	if err != nil {
 		return err
 	}
-	n, _ := strconv.ParseInt(version, 10, 64)
-	return q.store.PutCron(ctx, c.Name, version, strconv.FormatInt(n+1, 10), data, due, run)
+	return q.store.PutCron(ctx, c.Name, version, nextVersion(version), data, due, run)
+}
+
+// nextVersion is of one writer alone: two that change the same version at
+// once are told apart, and so is a cron job from one of its name before it.
+func nextVersion(version string) string {
+	number, _, _ := strings.Cut(version, ".")
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return strconv.FormatInt(n+1, 10) + "." + rand.Text()[:10]
 }
 
 // GetCron reads a cron job. It fails with [ErrNotFound].
@@ -351,16 +360,14 @@ func (q *Queue) RunCron(ctx context.Context, name string) (*Job, error) {
 	return q.SubmitRaw(ctx, Submission{Kind: c.JobKind, Args: c.RawArgs, Spec: spec})
 }
 
-// DeleteCron removes a cron job and its runs.
+// DeleteCron removes a cron job and its runs: these first, so that one who was
+// stopped half-way can be followed by another. A repeated call whose reply was
+// lost finds it gone, and is done.
 func (q *Queue) DeleteCron(ctx context.Context, name string) error {
-	for range 20 {
+	for try := range 20 {
 		c, version, err := q.readCron(ctx, name)
-		if err != nil {
-			return err
-		}
-		err = q.store.PutCron(ctx, name, version, "", nil, 0, nil)
-		if errors.Is(err, store.ErrConflict) {
-			continue
+		if try > 0 && errors.Is(err, ErrNotFound) {
+			return nil
 		}
 		if err != nil {
 			return err
@@ -370,7 +377,10 @@ func (q *Queue) DeleteCron(ctx context.Context, name string) error {
 				return err
 			}
 		}
-		return nil
+		err = q.store.PutCron(ctx, name, version, "", nil, 0, nil)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
 	}
 	return fmt.Errorf("%w: cron job %s", ErrConflict, name)
 }

@@ -47,7 +47,10 @@ func (q *Queue) fireOnce(ctx context.Context, c *CronJob, version string) error 
 		return err
 	}
 	over := c.overLimit()
-	for _, name := range over {
+	for _, name := range over { // before the record forgets them, or nobody would come back for them
+		if err := q.Delete(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 		c.tell(at(now), EventNormal, EventSuccessfulDelete, "Deleted job %s", name)
 	}
 	run, due, err := q.dueRun(ctx, c, at(now))
@@ -57,17 +60,9 @@ func (q *Queue) fireOnce(ctx context.Context, c *CronJob, version string) error 
 	err = q.writeCron(ctx, c, version, due, run)
 	if errors.Is(err, store.ErrTaken) {
 		q.log.Warn("a foreign job has the name of a run", "cronjob", c.Name, "job", run.Name)
-		err = nil
+		return nil
 	}
-	if err != nil {
-		return err
-	}
-	for _, name := range over {
-		if err := q.Delete(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // bookRuns moves runs that have finished from the active to the finished
