@@ -44,3 +44,71 @@ func TestF39CallsThatComeLate(t *testing.T) {
 		require.Len(t, held, 1, "the worker holds a task that it does not know of, for as long as it lives")
 	})
 }
+
+// P10: of two changes of a cron job that have read the same version, one is
+// made over the other. None is lost, and none is called done that was not.
+func TestP10CronChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("crons", rdb)
+		_, err := q.ApplyCron(ctx, CronJob{Name: "c", Schedule: "@yearly", JobKind: "k", RawArgs: []byte("{}")})
+		require.NoError(t, err)
+		others := 0
+		_, err = q.changeCron(ctx, "c", false, func(c *CronJob) {
+			if others++; others == 1 {
+				_, err := q.SuspendCron(ctx, "c")
+				require.NoError(t, err)
+			}
+			c.StartingDeadline = new(time.Minute)
+		})
+		require.NoError(t, err)
+		got, err := q.GetCron(ctx, "c")
+		require.NoError(t, err)
+		require.True(t, got.Suspend)
+		require.Equal(t, new(time.Minute), got.StartingDeadline)
+		require.Equal(t, 2, others)
+	})
+}
+
+// F30: a worker asks for a kind of which there never was a job, and dies.
+// Nothing is left of it in that kind.
+func TestF30ConsumersOfUnknownKinds(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		s := store.New(rdb, "kinds")
+		claim := store.Claim{Worker: "w", Op: "1", Kinds: []string{"never"}, Max: 1, Lease: time.Second}
+		tasks, _, err := s.Claim(ctx, claim)
+		require.NoError(t, err)
+		require.Empty(t, tasks)
+		require.Zero(t, rdb.Exists(ctx, "stint:{kinds}:ready:never").Val())
+		_, err = s.Submit(ctx, "client", "1", false, []store.Submission{{Kind: "never", Args: []byte("1"), Plain: true}})
+		require.NoError(t, err)
+		claim.Op = "2"
+		tasks, _, err = s.Claim(ctx, claim)
+		require.NoError(t, err)
+		require.Len(t, tasks, 1, "what came before the first worker is handed over")
+	})
+}
+
+// A timer is taken, and its job is deleted and followed by one of its name and
+// of another kind, before the timer is looked at: the tasks of the other go
+// where its workers look.
+func TestAdvanceOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("kinds", rdb)
+		_, err := q.SubmitRaw(ctx, Submission{Kind: "new", Args: []byte("{}"), Spec: JobSpec{Name: "job", Delay: time.Millisecond}})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			d, err := q.store.Due(ctx, 0)
+			return err == nil && len(d.Jobs) == 1
+		}, 10*time.Second, time.Millisecond)
+		require.NoError(t, q.store.Advance(ctx, []store.JobKey{{Name: "job", Kind: "old"}}))
+		require.Zero(t, rdb.Exists(ctx, "stint:{kinds}:ready:old").Val())
+		require.NoError(t, q.store.Advance(ctx, []store.JobKey{{Name: "job", Kind: "new"}}))
+		require.EqualValues(t, 1, rdb.XLen(ctx, "stint:{kinds}:ready:new").Val())
+	})
+}

@@ -12,7 +12,7 @@ import (
 func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
 	calls := make([]call, len(jobs))
 	for i, j := range jobs {
-		calls[i] = call{script: advanceScript, keys: s.keys.transition(j.Name, j.lane()), args: []any{s.now(), j.Name}}
+		calls[i] = call{script: advanceScript, keys: s.keys.transition(j.Name, j.lane()), args: []any{s.now(), j.Name, j.lane()}}
 	}
 	s.runAll(ctx, calls)
 	for _, c := range calls {

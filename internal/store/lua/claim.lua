@@ -24,8 +24,8 @@ local function fresh(key, n)
   local r = redis.pcall('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
   if type(r) == 'table' and r.err then
     if not string.find(r.err, 'NOGROUP', 1, true) then return r end
-    if string.find(key, '~', 1, true) and redis.call('EXISTS', key) == 0 then return {} end -- the lane is forgotten
-    redis.call('XGROUP', 'CREATE', key, 'w', '0', 'MKSTREAM')
+    if redis.call('EXISTS', key) == 0 then return {} end -- nobody knows of it (any more), nor of who would be left as its consumer
+    redis.call('XGROUP', 'CREATE', key, 'w', '0')
     r = redis.call('XREADGROUP', 'GROUP', 'w', me, 'COUNT', n, 'STREAMS', key, '>')
   end
   return r and r[1] and r[1][2] or {}
