@@ -357,7 +357,7 @@ func TestACLCoversTheScripts(t *testing.T) {
 	files, err := filepath.Glob("internal/store/lua/*.lua")
 	require.NoError(t, err)
 	scripts := map[stint.Role][]string{
-		stint.RoleObserver: {"read", "sweep", "held", "auditjob", "auditstream", "auditkind", "audittimers", "auditkeys"},
+		stint.RoleObserver: {"read", "sweep", "held", "auditjob", "auditstream", "auditlane", "audittimers", "auditkeys"},
 		stint.RoleProducer: {"submit", "enqueue"},
 		stint.RoleOperator: {"adopt", "update", "delete", "evict", "retry", "cron"},
 	}

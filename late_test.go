@@ -28,17 +28,17 @@ func TestF39CallsThatComeLate(t *testing.T) {
 		require.Error(t, err)
 		require.EqualValues(t, 2, rdb.XLen(ctx, "stint:{late}:ready:k").Val(), "it is stored once")
 
-		claim := store.Claim{Worker: "w", Op: "9", Kinds: []string{"k"}, Max: 1, Lease: time.Second}
-		first, _, err := s.Claim(ctx, claim)
+		claim := store.Claim{Worker: "w", Op: "9", Lanes: []string{"k"}, Max: 1, Lease: time.Second}
+		first, err := s.Claim(ctx, claim)
 		require.NoError(t, err)
-		require.Len(t, first, 1)
-		claim.Op, claim.Kinds = "10", []string{"other"}
-		_, _, err = s.Claim(ctx, claim)
+		require.Len(t, first.Tasks, 1)
+		claim.Op, claim.Lanes = "10", []string{"other"}
+		_, err = s.Claim(ctx, claim)
 		require.NoError(t, err)
-		claim.Op, claim.Kinds = "9", []string{"k"}
-		late, _, err := s.Claim(ctx, claim)
+		claim.Op, claim.Lanes = "9", []string{"k"}
+		late, err := s.Claim(ctx, claim)
 		require.NoError(t, err)
-		require.Empty(t, late)
+		require.Empty(t, late.Tasks)
 		held, err := s.HeldBy(ctx, "w", "k", 10)
 		require.NoError(t, err)
 		require.Len(t, held, 1, "the worker holds a task that it does not know of, for as long as it lives")
@@ -78,17 +78,17 @@ func TestF30ConsumersOfUnknownKinds(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := context.Background()
 		s := store.New(rdb, "kinds")
-		claim := store.Claim{Worker: "w", Op: "1", Kinds: []string{"never"}, Max: 1, Lease: time.Second}
-		tasks, _, err := s.Claim(ctx, claim)
+		claim := store.Claim{Worker: "w", Op: "1", Lanes: []string{"never"}, Max: 1, Lease: time.Second}
+		claimed, err := s.Claim(ctx, claim)
 		require.NoError(t, err)
-		require.Empty(t, tasks)
+		require.Empty(t, claimed.Tasks)
 		require.Zero(t, rdb.Exists(ctx, "stint:{kinds}:ready:never").Val())
 		_, err = s.Submit(ctx, "client", "1", false, []store.Submission{{Kind: "never", Args: []byte("1"), Plain: true}})
 		require.NoError(t, err)
 		claim.Op = "2"
-		tasks, _, err = s.Claim(ctx, claim)
+		claimed, err = s.Claim(ctx, claim)
 		require.NoError(t, err)
-		require.Len(t, tasks, 1, "what came before the first worker is handed over")
+		require.Len(t, claimed.Tasks, 1, "what came before the first worker is handed over")
 	})
 }
 
