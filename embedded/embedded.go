@@ -47,28 +47,36 @@ func newServer() *miniredis.Miniredis {
 }
 
 // FromEnv connects to the Redis that the environment variable REDIS_URL
-// names, or is [Redis] where that is empty. The func closes the client. A URL
-// that cannot be read is an error; whether anybody answers is not tried.
-//
-// Schemes are redis and rediss (with TLS), as [redis.ParseURL] reads them,
-// redis+cluster and rediss+cluster ([redis.ParseClusterURL]), and
-// redis+sentinel and rediss+sentinel ([redis.ParseFailoverURL], which wants
-// the query parameter master_name).
+// names, as [Connect] does, or is [Redis] where that is empty. The func closes
+// the client.
 func FromEnv() (redis.UniversalClient, func(), error) {
 	address := os.Getenv("REDIS_URL")
 	if address == "" {
 		rdb, stop := Redis()
 		return rdb, stop, nil
 	}
+	rdb, err := Connect(address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	return rdb, func() { _ = rdb.Close() }, nil
+}
+
+// Connect makes a client of the Redis at a URL. One that cannot be read is an
+// error, which does not show its password; whether anybody answers is not
+// tried.
+//
+// Schemes are redis and rediss (with TLS), as [redis.ParseURL] reads them,
+// redis+cluster and rediss+cluster ([redis.ParseClusterURL]), and
+// redis+sentinel and rediss+sentinel ([redis.ParseFailoverURL], which wants
+// the query parameter master_name).
+func Connect(address string) (redis.UniversalClient, error) {
 	rdb, err := connect(address)
 	var bad *url.Error
 	if errors.As(err, &bad) { // it quotes the URL, and so its password
 		err = bad.Err
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	return rdb, func() { _ = rdb.Close() }, nil
+	return rdb, err
 }
 
 func connect(address string) (redis.UniversalClient, error) {
