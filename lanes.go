@@ -77,27 +77,27 @@ func (s *station) heads(ctx context.Context) (full, empty []*lane) {
 }
 
 // done gives back the room that a claim was charged with and did not fill.
-func (s *station) done(t turn, tasks []store.Task) {
+func (s *station) done(ctx context.Context, t turn, tasks []store.Task) {
 	for i := range tasks {
 		if tasks[i].Requests != "" {
 			t.charged[tasks[i].Requests]--
 		}
 	}
 	for requests, n := range t.charged {
-		wake(s.w.room.give(requests, n, s))
+		wake(ctx, s.w.room.give(requests, n, s))
 	}
 }
 
 // wake ends the waits of stations.
-func wake(stations []*station) {
+func wake(ctx context.Context, stations []*station) {
 	for _, s := range stations {
-		s.nudge()
+		s.nudge(ctx)
 	}
 }
 
 // nudge ends this station's wait for tasks.
-func (s *station) nudge() {
-	ctx, cancel := context.WithTimeout(context.Background(), waitAtMost/5)
+func (s *station) nudge(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), waitAtMost/5)
 	defer cancel()
 	if err := s.store.Wake(ctx, s.id); err != nil {
 		s.log.Debug("station cannot be woken", "error", err)

@@ -316,7 +316,7 @@ func (s *station) mount(base context.Context, tasks []*RawTask) []*RawTask {
 	if err != nil {
 		for _, t := range mounting {
 			t.cancel(nil)
-			s.refuse(t, err)
+			s.refuse(base, t, err)
 		}
 		return slices.DeleteFunc(tasks, func(t *RawTask) bool { return len(t.spec.Mounts) > 0 })
 	}
@@ -339,7 +339,7 @@ func (s *station) park(ctx context.Context, lacking map[*RawTask]store.Lack) {
 		}
 		t.cancel(nil)
 		s.settle(t, outcome{verb: verbSnooze})
-		s.release(t)
+		s.release(ctx, t)
 	}
 }
 

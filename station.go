@@ -106,7 +106,7 @@ func (s *station) run(ctx context.Context) {
 	s.draining.Store(true)
 	s.wake(base)
 	<-claimed
-	wake(s.w.room.leave(s))
+	wake(base, s.w.room.leave(s))
 	s.drain(base)
 	stop()
 	s.wake(context.WithoutCancel(ctx))
@@ -158,7 +158,7 @@ func (s *station) claimSurely(ctx, base context.Context, n int) (tasks []store.T
 	c := store.Claim{
 		Worker: s.id, Op: strconv.FormatInt(op, 10), Lanes: turn.lanes, Most: turn.most, Max: n, Lease: s.w.cfg.Lease,
 	}
-	defer func() { s.done(turn, tasks) }()
+	defer func() { s.done(base, turn, tasks) }()
 	retry := newRetry()
 	for {
 		sent := time.Since(s.began)
@@ -206,7 +206,7 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 	for i := range claimed {
 		t := s.task(&claimed[i])
 		if e := s.equip(t, work); e != nil {
-			s.refuse(t, errors.Join(err, e))
+			s.refuse(base, t, errors.Join(err, e))
 			continue
 		}
 		t.ctx, t.cancel = context.WithCancelCause(base) //nolint:fatcontext // one for each task
@@ -225,15 +225,15 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 }
 
 // release frees what a task takes of the worker: a slot, and its requests.
-func (s *station) release(t *RawTask) {
+func (s *station) release(ctx context.Context, t *RawTask) {
 	s.w.slots.give(1)
-	wake(s.w.room.give(t.task.Requests, 1, nil))
+	wake(ctx, s.w.room.give(t.task.Requests, 1, nil))
 }
 
 // refuse gives back a task that cannot be run here, because its job is gone
 // or cannot be read.
-func (s *station) refuse(t *RawTask, err error) {
-	s.release(t)
+func (s *station) refuse(ctx context.Context, t *RawTask, err error) {
+	s.release(ctx, t)
 	if !errors.Is(err, ErrJobDeleted) {
 		s.log.Warn("task given back: its job cannot be read", "job", t.Job, "error", err)
 	}
@@ -285,7 +285,7 @@ func (s *station) drop(t *RawTask) {
 	s.mu.Lock()
 	delete(s.tasks, t)
 	s.mu.Unlock()
-	s.release(t)
+	s.release(t.ctx, t)
 	s.running.Done()
 }
 

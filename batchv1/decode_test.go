@@ -74,6 +74,7 @@ func TestAJobIsRead(t *testing.T) {
 			BackoffLimit:     new(4),
 			ActiveDeadline:   new(10 * time.Minute),
 			AttemptTimeout:   2 * time.Minute,
+			Resources:        stint.Resources{Limits: stint.ResourceList{"memory": "64Mi"}},
 			TTLAfterFinished: new(time.Hour),
 			Backoff:          &stint.Backoff{Scope: stint.ScopeJob},
 			LostCounts:       true,
@@ -94,7 +95,6 @@ func TestEveryFieldWithoutMeaningIsNamed(t *testing.T) {
 		pod + "containers[0].image: has no meaning here",
 		pod + "containers[0].command: has no meaning here",
 		pod + "containers[0].env[1].valueFrom: has no meaning here: the args are without TOKEN",
-		pod + "containers[0].resources: has no meaning here",
 		pod + "containers[0].volumeMounts: has no meaning here",
 	}, warnings(t, manifest(t, "report.yaml")))
 

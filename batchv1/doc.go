@@ -17,8 +17,9 @@
 //
 // What is read as Kubernetes's own behaves as there: after a failure nothing of
 // the job starts until its backoff is over, and attempts lost with their
-// workers count as failures. Fields that mean nothing here, such as images,
-// resources and volumes, and unknown ones are each reported as a [Warning].
+// workers count as failures. Fields that mean nothing here, such as images and
+// volumes, and unknown ones are each reported as a [Warning]. Resources of
+// several containers are added, as Kubernetes does to place a pod.
 //
 // What batch/v1 has no field for is written as an annotation as well, so that
 // reading back what was written gives the same job:

@@ -178,7 +178,7 @@ func jobParts(s stint.Submission) (jobSpec, objectMeta, error) {
 	} else {
 		out.TTLSecondsAfterFinished = secondsField(ttl, mostTTL, notes, TTLAnnotation)
 	}
-	out.Template.Spec = podSpec{RestartPolicy: "Never", Containers: []container{{handlerContainer}}}
+	out.Template.Spec = podSpec{RestartPolicy: "Never", Containers: []container{{handlerContainer, in.Resources}}}
 	if timeout := in.AttemptTimeout; timeout != 0 {
 		out.Template.Spec.ActiveDeadlineSeconds = secondsField(&timeout, mostTimeout, notes, AttemptTimeoutAnnotation)
 	}

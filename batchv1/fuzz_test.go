@@ -27,6 +27,7 @@ func FuzzDecode(f *testing.F) {
 			f.Add(data)
 		}
 	}
+	f.Add(containers(`"requests": {"cpu": 0.5}, "limits": {"memory": "1Gi"}`, `"limits": {"memory": "1Mi", "example.com/gpu": 1}`))
 	f.Add(cron(`"schedule": "@daily",`, ""))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		objects, _, err := batchv1.Decode(data)

@@ -115,7 +115,7 @@ func (d *decoder) submission(s *stint.Submission, spec object, where ...notes) *
 	s.Kind, _, _ = set.take(KindAnnotation)
 	p := d.pod(podSpec, set)
 	template.rest()
-	s.Args, s.Spec.AttemptTimeout = p.args, p.timeout
+	s.Args, s.Spec.AttemptTimeout, s.Spec.Resources = p.args, p.timeout, p.resources
 	d.spec(&s.Spec, spec, p)
 	set.job(&s.Spec, spec, podSpec)
 	s.Spec.Annotations = set.rest()

@@ -17,6 +17,7 @@ type pod struct {
 	containers    []string // names, of init containers too
 	args          []byte
 	timeout       time.Duration
+	resources     stint.Resources
 	restartPolicy string
 	restartPath   string
 }
@@ -36,6 +37,7 @@ func (d *decoder) pod(o object, set *setup) pod {
 		}
 	}
 	containers := o.objects("containers")
+	needs := resources{several: len(containers) > 1}
 	if len(containers) == 0 {
 		d.refuse(o.at("containers"), stint.FieldRequired, nil, "")
 	}
@@ -48,13 +50,15 @@ func (d *decoder) pod(o object, set *setup) pod {
 		case i == 0 && name != handlerContainer:
 			d.warn(c.at("name"), meaningless)
 		}
+		needs.add(c)
 		if i > 0 {
-			d.warn(strings.TrimSuffix(c.path, "."), "has no meaning here: a job has one handler")
+			d.warn(strings.TrimSuffix(c.path, "."), "has no meaning here but for its resources, which are added: a job has one handler")
 			continue
 		}
 		p.args = d.args(c, set)
 		c.rest()
 	}
+	p.resources = needs.total()
 	o.rest()
 	return p
 }

@@ -56,7 +56,8 @@ type podSpec struct {
 }
 
 type container struct {
-	Name string `json:"name"`
+	Name      string          `json:"name"`
+	Resources stint.Resources `json:"resources,omitzero"`
 }
 
 type jobStatus struct {

@@ -36,7 +36,10 @@ func TestAmount(t *testing.T) {
 		name, text, back string
 		n                int64
 	}{
-		{"cpu", "0.5", "500m", 500}, {"cpu", "1u", "1m", 1}, {"memory", "1Gi", "1Gi", 1 << 30}, {"memory", "100m", "1", 1},
+		{"cpu", "0.5", "500m", 500},
+		{"cpu", "1u", "1m", 1},
+		{"memory", "1Gi", "1Gi", 1 << 30},
+		{"memory", "100m", "1", 1},
 		{"example.com/gpu", "2000", "2k", 2000},
 	} {
 		q, err := quantity.Parse(c.text)
