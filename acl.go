@@ -39,7 +39,7 @@ var (
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
 			"bitcount exists get getbit hexists hget hgetall hlen hmget hscan hvals llen pttl smembers " +
 			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zscore",
-		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set unlink wait xadd xdel zadd zrem",
+		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set setnx unlink wait xadd xdel zadd zrem",
 		RoleOperator: "del getrange setbit strlen xack zremrangebyscore",
 		RoleWorker:   "blpop info xgroup|create xgroup|delconsumer xreadgroup",
 	}
@@ -64,7 +64,7 @@ var (
 // one from 7.0 on, and lacks what later ones have. Bad input is an
 // [*InvalidError].
 //
-// What no role may do: read or write another key, and any command that is not
+// What no role may do: [Queue.Audit], which goes over the key space; read or write another key, and any command that is not
 // needed, those of administrators among them. Scripts are bound by the same
 // rules. Whoever may run scripts may run any script within them: a producer
 // that is not trusted can spoil the jobs of its own queues, so give those who

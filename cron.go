@@ -418,6 +418,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return q.err
 		}
 	}
+	if err := refuseLayout(ctx, s.queues); err != nil {
+		return err
+	}
 	var all sync.WaitGroup
 	for _, q := range s.queues {
 		log := s.log.With("queue", q.name)

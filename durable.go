@@ -43,8 +43,8 @@ func (q *Queue) Durable(d Durability) *Queue {
 	return newQueue(q.name, q.store, cfg)
 }
 
-// ErrNotDurable: the job is stored on the primary, and it is not known to be
-// where its Durability asks for. The error that wraps it is a
+// ErrNotDurable is the error of a job that is stored on the primary, and not
+// known to be where its Durability asks for. What wraps it is a
 // [*NotDurableError].
 var ErrNotDurable = errors.New("stint: stored, and not known to be durable")
 

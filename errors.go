@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/stint-go/stint/internal/store"
 )
 
 // What calls on a queue can fail with, beside the errors of Redis. They come
@@ -36,6 +38,9 @@ var (
 	ErrJobNotComplete = errors.New("stint: awaited job has failed")
 	// ErrUndecodable: the args of a job could not be decoded.
 	ErrUndecodable = errors.New("stint: args cannot be decoded")
+	// ErrLayout: the queue was written by a later version of stint, in a way
+	// that this one does not know. Update this program.
+	ErrLayout = store.ErrLayout
 	// ErrExpired: the resource version to watch from is too old; list again.
 	ErrExpired = errors.New("stint: resource version is too old")
 	// ErrNotMounted: the job does not mount what its handler asks for.

@@ -158,6 +158,30 @@ func inOutage(t *testing.T, outages func(p *redistest.Pipe, strike func(name str
 	})
 }
 
+// A queue that gets a newer layout under a running worker: it takes nothing
+// more, and says why; and goes on when the layout is what it knows again.
+func TestLayoutChangesUnderAWorker(t *testing.T) {
+	bubble(t, func(t *testing.T, q *stint.Queue, rdb redis.UniversalClient, run func(func(context.Context) error)) {
+		w := stint.NewWorker(q, stint.WorkerConfig{})
+		done := make(chan struct{}, 1)
+		stint.Handle(w, func(context.Context, *stint.Task[work]) error { done <- struct{}{}; return nil })
+		run(w.Run)
+		time.Sleep(time.Minute)
+		require.NoError(t, rdb.Set(t.Context(), "stint:{bubble}:layout", "2", 0).Err())
+		time.Sleep(time.Minute)
+		_, err := w.Health(t.Context())
+		require.ErrorIs(t, err, stint.ErrLayout)
+		require.NoError(t, rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stint:{bubble}:ready:work", Values: []any{"t", "P", "a", "{}"}}).Err())
+		time.Sleep(time.Minute)
+		require.Empty(t, done)
+		require.NoError(t, rdb.Set(t.Context(), "stint:{bubble}:layout", "1", 0).Err())
+		<-done
+		time.Sleep(time.Minute)
+		_, err = w.Health(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 // A worker that shuts down says so, and a queue tells how late its timers are.
 func TestHealthAtShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T, q *stint.Queue, rdb redis.UniversalClient, _ func(func(context.Context) error)) {

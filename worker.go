@@ -142,6 +142,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.validate(); err != nil {
 		return err
 	}
+	if err := refuseLayout(ctx, w.queues); err != nil {
+		return err
+	}
 	stations := make([]*station, len(w.queues))
 	for i, q := range w.queues {
 		stations[i] = newStation(w, q)
@@ -153,6 +156,19 @@ func (w *Worker) Run(ctx context.Context) error {
 		all.Go(func() { s.run(ctx) })
 	}
 	all.Wait()
+	return nil
+}
+
+// refuseLayout refuses queues of a layout that is not known. One that cannot
+// be asked now is asked again later.
+func refuseLayout(ctx context.Context, queues []*Queue) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for _, q := range queues {
+		if err := q.store.Guard(ctx); errors.Is(err, ErrLayout) {
+			return err
+		}
+	}
 	return nil
 }
 

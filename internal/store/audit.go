@@ -263,7 +263,7 @@ func (s *Store) referrer(key string) (by, how, member string) {
 			return s.keys.jobs(), "T", ""
 		}
 		return "", "", ""
-	case "lanes", "timers", "jobs", "cron", "beats", "kinds", "pasts", "events", "ctl", "objects":
+	case "lanes", "timers", "jobs", "cron", "beats", "kinds", "layout", "pasts", "events", "ctl", "objects":
 		return "", "", ""
 	}
 	return "", "?", ""

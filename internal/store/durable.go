@@ -28,6 +28,9 @@ type Reached struct {
 func (s *Store) SubmitDurably(
 	ctx context.Context, submitter, op string, all bool, jobs []Submission, d Durability,
 ) ([]Answer, Reached, error) {
+	if err := s.guard(ctx, true); err != nil {
+		return nil, Reached{}, err
+	}
 	node, err := s.primary(ctx)
 	if err != nil {
 		return nil, Reached{}, err

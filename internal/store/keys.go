@@ -27,6 +27,7 @@ import "strconv"
 //	beats           hash    worker -> beat and lease                     claim, renew           leave
 //	worker:<id>     hash    a worker's last claim and what it says of
 //	                        itself                                       claim, renew           leave, or a day
+//	layout          string  version of all of this; see Layout           the first to write     stays
 //	kinds           set     kinds that the queue has seen                submit, cron           stays
 //	lanes           hash    lane with requests -> its unfinished jobs,
 //	                        '' -> version                                submit, cron, finish   its last job finishes
@@ -61,6 +62,7 @@ func (k keys) jobs() string               { return k.prefix + "jobs" }
 func (k keys) cron() string               { return k.prefix + "cron" }
 func (k keys) beats() string              { return k.prefix + "beats" }
 func (k keys) worker(id string) string    { return k.prefix + "worker:" + id }
+func (k keys) layout() string             { return k.prefix + "layout" }
 func (k keys) kinds() string              { return k.prefix + "kinds" }
 func (k keys) lanes() string              { return k.prefix + "lanes" }
 func (k keys) submitter(id string) string { return k.prefix + "sub:" + id }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,7 +41,8 @@ type Store struct {
 	// TIME. It is for tests.
 	Clock func() int64
 
-	reload struct {
+	guarded atomic.Pointer[time.Time] // when the layout was last looked at
+	reload  struct {
 		mu sync.Mutex
 		at time.Time // when a cluster client was last told to look again
 	}
@@ -88,12 +90,18 @@ type call struct {
 
 // run runs one script.
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
+	if err := s.guard(ctx, true); err != nil {
+		return nil, err
+	}
 	v, err := script.Run(ctx, s.rdb, keys, args...).Result()
 	return v, s.seen(ctx, err)
 }
 
 // read runs a script that writes nothing: an observer may do so.
 func (s *Store) read(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
+	if err := s.guard(ctx, false); err != nil {
+		return nil, err
+	}
 	v, err := script.RunRO(ctx, s.rdb, keys, args...).Result()
 	return v, s.seen(ctx, err)
 }
@@ -118,6 +126,13 @@ func text(v any) (string, error) {
 // runAll runs scripts that do not depend on each other in one round trip.
 // Each call keeps its own outcome.
 func (s *Store) runAll(ctx context.Context, calls []call) {
+	if err := s.guard(ctx, true); err != nil {
+		for i := range calls {
+			calls[i].cmd = redis.NewCmd(ctx)
+			calls[i].cmd.SetErr(err)
+		}
+		return
+	}
 	if len(calls) == 1 {
 		c := &calls[0]
 		c.cmd = c.script.Run(ctx, s.rdb, c.keys, c.args...)

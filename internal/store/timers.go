@@ -95,6 +95,9 @@ func (s *Store) Orders(ctx context.Context, after string, atMost time.Duration) 
 
 // follow reads a stream after an ID, waiting for at most the given time.
 func (s *Store) follow(ctx context.Context, stream, after string, atMost time.Duration) ([]redis.XMessage, string, error) {
+	if err := s.guard(ctx, false); err != nil {
+		return nil, after, err
+	}
 	if after == "" {
 		last, err := s.rdb.XRevRangeN(ctx, stream, "+", "-", 1).Result()
 		if err != nil {
