@@ -37,10 +37,10 @@ func Roles() []Role { return []Role{RoleObserver, RoleProducer, RoleOperator, Ro
 var (
 	aclCommands = map[Role]string{
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
-			"bitcount exists get getbit hexists hget hgetall hlen hmget hscan hvals llen pttl smembers " +
+			"bitcount exists get getbit getrange hexists hget hgetall hlen hmget hscan hvals llen pttl smembers " +
 			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zscore",
 		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set setnx unlink wait xadd xdel zadd zrem",
-		RoleOperator: "del getrange setbit strlen xack zremrangebyscore",
+		RoleOperator: "del setbit strlen xack zremrangebyscore",
 		RoleWorker:   "blpop info xgroup|create xgroup|delconsumer xreadgroup",
 	}
 	aclKeys = map[Role]string{

@@ -76,12 +76,14 @@ func (q *Queue) RetryAll(ctx context.Context, o ListOptions) iter.Seq2[Outcome, 
 // a time.
 func (q *Queue) Count(ctx context.Context, o ListOptions) (int, error) {
 	n := 0
+	var unread error
 	for {
 		jobs, next, err := q.ListPage(ctx, o)
 		n += len(jobs)
-		if err != nil || next == "" {
-			return n, err
+		if err != nil && !errors.Is(err, ErrUnreadable) || next == "" {
+			return n, errors.Join(unread, err)
 		}
+		unread = errors.Join(unread, err)
 		o.Continue = next
 	}
 }
@@ -97,7 +99,10 @@ func (q *Queue) all(ctx context.Context, o ListOptions, verb bulkVerb) iter.Seq2
 			var jobs []*Job
 			var next string
 			if jobs, next, err = q.ListPage(ctx, o); err != nil {
-				break
+				if !errors.Is(err, ErrUnreadable) || !yield(Outcome{}, err) {
+					break
+				}
+				err = nil
 			}
 			for _, j := range jobs {
 				if err = context.Cause(ctx); err != nil {

@@ -248,9 +248,13 @@ func (q *Queue) readCron(ctx context.Context, name string) (*CronJob, string, er
 	}
 	c, err := q.parseCron(r.Data)
 	if err != nil {
-		return nil, "", fmt.Errorf("cron job %s: %w", name, err)
+		return nil, "", unreadableCron(name, err)
 	}
 	return c, r.Version, nil
+}
+
+func unreadableCron(name string, err error) error {
+	return fmt.Errorf("%w: cron job %.300q: %w", ErrUnreadable, name, err)
 }
 
 // writeCron stores a record over the version read; due is when to look at the
@@ -277,21 +281,21 @@ func (q *Queue) GetCron(ctx context.Context, name string) (*CronJob, error) {
 	return c, err
 }
 
-// ListCron goes over the cron jobs of a queue, in no order.
+// ListCron goes over the cron jobs of a queue, in no order. An error that wraps
+// [ErrUnreadable] is of one that is passed over; any other ends it.
 func (q *Queue) ListCron(ctx context.Context) iter.Seq2[*CronJob, error] {
 	return func(yield func(*CronJob, error) bool) {
 		var page []*CronJob
-		pages(yield, &page, func(cursor uint64) (uint64, error) {
-			var bad error
-			next, err := q.store.ListCron(ctx, cursor, func(name string, r store.Cron) {
+		more := true
+		pages(func(c *CronJob, err error) bool { return more && yield(c, err) }, &page, func(cursor uint64) (uint64, error) {
+			return q.store.ListCron(ctx, cursor, func(name string, r store.Cron) {
 				c, err := q.parseCron(r.Data)
 				if err != nil {
-					bad = fmt.Errorf("cron job %s: %w", name, err)
+					more = more && yield(nil, unreadableCron(name, err))
 					return
 				}
 				page = append(page, c)
 			})
-			return next, firstError(err, bad)
 		})
 	}
 }

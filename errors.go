@@ -38,6 +38,9 @@ var (
 	ErrJobNotComplete = errors.New("stint: awaited job has failed")
 	// ErrUndecodable: the args of a job could not be decoded.
 	ErrUndecodable = errors.New("stint: args cannot be decoded")
+	// ErrUnreadable: what Redis holds was not written by stint, or by a version
+	// that this one does not know, or was damaged. The error names it.
+	ErrUnreadable = store.ErrUnreadable
 	// ErrLayout: the queue was written by a later version of stint, in a way
 	// that this one does not know. Update this program.
 	ErrLayout = store.ErrLayout

@@ -80,7 +80,7 @@ func (q *Queue) bookRuns(ctx context.Context, c *CronJob, now time.Time) error {
 	var status CronJobStatus
 	for i, r := range records {
 		switch {
-		case r == nil || r.Deleting:
+		case r == nil || r.Deleting || r.Err != nil:
 			if i < active {
 				c.tell(now, EventNormal, EventMissingJob, "Active job went missing: %s", names[i])
 			}

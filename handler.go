@@ -22,6 +22,9 @@ func Handle[A Args](w *Worker, h func(ctx context.Context, t *Task[A]) error) {
 	var zero A
 	w.HandleRaw(zero.Kind(), func(ctx context.Context, t *RawTask) error {
 		task := &Task[A]{RawTask: t}
+		if len(t.RawArgs) > MaxArgsBytes { // not by Submit
+			return Code(CodeUndecodable, fmt.Errorf("%w: %d bytes are more than %d", ErrUndecodable, len(t.RawArgs), MaxArgsBytes))
+		}
 		if err := t.station.queue.codec.Unmarshal(t.RawArgs, &task.Args); err != nil {
 			return Code(CodeUndecodable, fmt.Errorf("%w: %w", ErrUndecodable, err))
 		}

@@ -1,6 +1,7 @@
 package stint
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,6 +114,7 @@ func leaseOf(beat string) time.Duration {
 // reap ends what a silent worker holds, up to a bound, and removes the worker
 // when it holds nothing.
 func (j *janitor) reap(ctx context.Context, worker, beat string) error {
+	var failed error
 	for _, lane := range j.lanes {
 		tasks, err := j.queue.store.HeldBy(ctx, worker, lane, reapAtOnce)
 		if err != nil || len(tasks) == 0 {
@@ -127,10 +129,11 @@ func (j *janitor) reap(ctx context.Context, worker, beat string) error {
 			if errors.Is(o.Err, store.ErrAlive) {
 				return nil
 			}
-			if o.Err != nil {
-				return o.Err
-			}
+			failed = cmp.Or(failed, o.Err)
 		}
+	}
+	if failed != nil {
+		return failed
 	}
 	err := j.queue.store.Leave(ctx, worker, beat, j.lanes)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrAlive) {

@@ -30,7 +30,7 @@ func TestB228UnreadableCronJobs(t *testing.T) {
 		time.Sleep(3*time.Minute + time.Second)
 		require.EqualValues(t, 3, ran.Load())
 		_, err = q.GetCron(ctx, "bad")
-		require.ErrorContains(t, err, "cron job bad")
+		require.ErrorContains(t, err, `cron job "bad"`)
 		require.NoError(t, rdb.HDel(ctx, "stint:{bubble}:cron", "bad").Err()) // or the audit finds it
 	})
 }

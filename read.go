@@ -57,6 +57,9 @@ func (q *Queue) find(ctx context.Context, name string) (*store.Record, error) {
 
 // job gives a record the form of the API.
 func (q *Queue) job(r *store.Record) (*Job, error) {
+	if r.Err != nil {
+		return nil, r.Err
+	}
 	j := &Job{
 		Name: r.Name, UID: r.UID, Queue: q.name, Kind: r.Kind, Generation: int64(r.Generation), Owner: r.Owner,
 		CreatedAt: time.UnixMilli(r.Created), Args: r.Args,
@@ -65,13 +68,13 @@ func (q *Queue) job(r *store.Record) (*Job, error) {
 	if r.Kept != nil {
 		k, err := parseKept(r.Kept)
 		if err != nil {
-			return nil, fmt.Errorf("job %s: %w", r.Name, err)
+			return nil, fmt.Errorf("%w: job %.300q: %w", ErrUnreadable, r.Name, err)
 		}
 		data, j.Args = k.Spec, k.Args
 	}
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &j.Spec); err != nil {
-			return nil, fmt.Errorf("job %s: spec: %w", r.Name, err)
+			return nil, fmt.Errorf("%w: job %.300q: spec: %w", ErrUnreadable, r.Name, err)
 		}
 	}
 	var err error
@@ -213,13 +216,13 @@ type ListOptions struct {
 // List goes over the jobs of a queue: first those with a record, oldest
 // first, then plain jobs that wait or run, then finished plain jobs. It reads
 // a page at a time. A job that comes, goes or changes its place meanwhile may
-// be seen or not.
+// be seen or not. An error that wraps [ErrUnreadable] is of jobs that are
+// passed over; any other ends it.
 func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {
 		for {
 			jobs, next, err := q.ListPage(ctx, o)
-			if err != nil {
-				yield(nil, err)
+			if err != nil && (!yield(nil, err) || !errors.Is(err, ErrUnreadable)) {
 				return
 			}
 			for _, j := range jobs {
@@ -245,6 +248,8 @@ const pageSize = 200
 // ListPage reads one page, which may be empty though there are more, and the
 // token for the next one; "" at the end. The options have to stay the same
 // from page to page. A bad limit, token or selector is an [*InvalidError].
+// With an error that wraps [ErrUnreadable], which names the jobs that are, it
+// has read the others of the page all the same.
 func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next string, err error) {
 	if q.err != nil {
 		return nil, "", q.err
@@ -277,15 +282,14 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 		if r == nil {
 			continue
 		}
-		j, err := q.job(r)
-		if err != nil {
-			return nil, "", err
-		}
-		if match(j) {
+		j, bad := q.job(r)
+		if bad != nil {
+			err = errors.Join(err, bad)
+		} else if match(j) {
 			jobs = append(jobs, j)
 		}
 	}
-	return jobs, next, nil
+	return jobs, next, err
 }
 
 func (q *Queue) listRecords(ctx context.Context, o *ListOptions, token string) ([]*store.Record, string, error) {

@@ -18,6 +18,7 @@ type settler struct {
 	mu      sync.Mutex    // guards what follows
 	waiting []timedResult
 	sending int
+	aside   []timedResult // refused in such a way that they would hold up the others
 }
 
 type timedResult struct {
@@ -46,7 +47,19 @@ func signal(c chan struct{}) {
 func (s *settler) backlog() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.waiting) + s.sending
+	return len(s.waiting) + s.sending + len(s.aside)
+}
+
+// asideFor is how long what was put aside waits for its next try.
+const asideFor = waitAtMost
+
+// recall has what was put aside tried again.
+func (s *settler) recall() {
+	s.mu.Lock()
+	s.waiting = append(s.waiting, s.aside...)
+	s.aside = nil
+	s.mu.Unlock()
+	signal(s.wake)
 }
 
 // wait waits until there is room for further results.
@@ -62,19 +75,32 @@ func (s *settler) wait(ctx context.Context) bool {
 }
 
 func (s *settler) run(ctx context.Context) {
+	later := time.NewTimer(asideFor)
+	defer later.Stop()
 	for {
 		select {
 		case <-s.wake:
-			s.send(ctx)
+			if s.send(ctx) {
+				later.Reset(asideFor)
+			}
+		case <-later.C:
+			s.recall()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// flush waits until everything is sent, or ctx ends.
+// flush waits until everything is sent that Redis takes, or ctx ends.
 func (s *settler) flush(ctx context.Context) {
-	for s.backlog() > 0 {
+	s.recall()
+	for {
+		s.mu.Lock()
+		n := len(s.waiting) + s.sending
+		s.mu.Unlock()
+		if n == 0 {
+			return
+		}
 		select {
 		case <-s.room:
 		case <-ctx.Done():
@@ -84,8 +110,9 @@ func (s *settler) flush(ctx context.Context) {
 }
 
 // send sends what has gathered, again and again until Redis has answered: a
-// result is refused by its fence, not by a clock.
-func (s *settler) send(ctx context.Context) {
+// result is refused by its fence, not by a clock. It tells whether anything
+// was put aside.
+func (s *settler) send(ctx context.Context) bool {
 	batch := s.take()
 	retry := newRetry()
 	for len(batch) > 0 {
@@ -96,12 +123,13 @@ func (s *settler) send(ctx context.Context) {
 	}
 	s.mu.Lock()
 	s.sending = 0
-	more := len(s.waiting) > 0
+	more, aside := len(s.waiting) > 0, len(s.aside) > 0
 	s.mu.Unlock()
 	signal(s.room)
 	if more {
 		signal(s.wake)
 	}
+	return aside
 }
 
 func (s *settler) take() []timedResult {
@@ -124,18 +152,30 @@ func (s *settler) try(ctx context.Context, batch []timedResult) (again []timedRe
 	st := s.station
 	st.pulse.results.begin(st.w.cfg.Lease)
 	var failed error
+	var aside []timedResult
 	for i, o := range st.store.Settle(ctx, results, store.Guard{}, st.now.Load()) {
 		switch {
-		case o.Err != nil:
+		case o.Err != nil && store.Temporary(o.Err):
 			again, failed = append(again, batch[i]), o.Err
 			if len(again) == 1 {
 				st.log.Warn("settling failed", "error", o.Err)
+			}
+		case o.Err != nil: // of this job alone, perhaps: the others go on
+			aside = append(aside, batch[i])
+			if !store.Damaged(o.Err) {
+				failed = o.Err
+			}
+			if len(aside) == 1 {
+				st.log.Warn("results cannot be stored, and are tried again later", "first", results[i].Task.Job, "error", o.Err)
 			}
 		case !o.Counted:
 			st.log.Debug("result came too late", "job", results[i].Task.Job, "index", results[i].Task.Slot)
 		}
 	}
 	st.pulse.results.end(failed)
+	s.mu.Lock()
+	s.aside = append(s.aside, aside...)
+	s.mu.Unlock()
 	return again
 }
 

@@ -237,8 +237,17 @@ func (s *station) refuse(ctx context.Context, t *RawTask, err error) {
 	if !errors.Is(err, ErrJobDeleted) {
 		s.log.Warn("task given back: its job cannot be read", "job", t.Job, "error", err)
 	}
-	s.settle(t, outcome{verb: verbSnooze, delay: time.Second})
+	if _, torn := errors.AsType[*json.SyntaxError](err); torn && t.task.Plain {
+		t.spec = s.cache.plain // no version could have written it
+		s.settle(t, outcome{verb: verbFailJob, code: CodeUndecodable, message: bounded(err.Error(), maxMessageBytes)})
+		return
+	}
+	s.settle(t, outcome{verb: verbSnooze, delay: unreadableFor})
 }
+
+// unreadableFor is how long a task is left to other workers that this one
+// cannot read.
+const unreadableFor = 5 * time.Second
 
 // equip gives the task what the handler needs of its job.
 func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {

@@ -17,15 +17,21 @@ func (s *Store) KeysOf(ctx context.Context, names []string) ([]JobKey, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isReply(err) {
 		return nil, s.seen(ctx, err)
 	}
-	jobs := make([]JobKey, len(names))
+	jobs := make([]JobKey, 0, len(names))
 	for i, n := range names {
-		jobs[i].Name = n
-		if v := cmds[i].Val(); len(v) == 2 {
-			jobs[i].Kind, _ = v[0].(string)
-			jobs[i].Requests, _ = v[1].(string)
+		switch err := cmds[i].Err(); {
+		case err == nil:
+			job := JobKey{Name: n}
+			if v := cmds[i].Val(); len(v) == 2 {
+				job.Kind, _ = v[0].(string)
+				job.Requests, _ = v[1].(string)
+			}
+			jobs = append(jobs, job)
+		case !Damaged(err): // what is wrong with one keeps nobody from the others
+			return nil, err
 		}
 	}
 	return jobs, nil

@@ -103,7 +103,10 @@ func (t *Task) read(header, args string) {
 		if len(f) == 8 {
 			t.Job, t.UID = f[1], f[2]
 			t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = atoi(f[3]), atoi(f[4]), atoi(f[5]), atoi(f[6]), atoi(f[7])
-			return
+			if min(t.Slot, t.Failures, t.Ignored, t.Lost) >= 0 && t.Attempt > 0 {
+				return
+			}
+			t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = 0, 1, 0, 0, 0
 		}
 	}
 	t.Plain = true

@@ -12,6 +12,12 @@ var lasting = []string{
 	"OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "ERR", "user_script", "NOSCRIPT",
 }
 
+// Damaged tells an error that is about what the keys of a script hold, and
+// stays the same for as long as nobody mends these.
+func Damaged(err error) bool {
+	return err != nil && isReply(err) && (strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "script"))
+}
+
 // Temporary tells an error that may go away by itself: of the connection, or
 // of a server that is loading, failing over or busy.
 func Temporary(err error) bool {

@@ -18,7 +18,7 @@ const Layout = 1
 var ErrLayout = errors.New("stint: the queue has a layout that this version does not know")
 
 // layoutEvery is how long it may go unnoticed that a queue got a newer layout.
-const layoutEvery = 15 * time.Second
+const layoutEvery = 30 * time.Second
 
 // Guard refuses to work on a queue whose layout is not known here.
 func (s *Store) Guard(ctx context.Context) error { return s.guard(ctx, true) }
@@ -27,8 +27,11 @@ func (s *Store) Guard(ctx context.Context) error { return s.guard(ctx, true) }
 // queue.
 func (s *Store) guard(ctx context.Context, writes bool) error {
 	now := time.Now()
-	if at := s.guarded.Load(); at != nil && now.Sub(*at) < layoutEvery {
-		return nil
+	if at := s.guarded.Load(); at != nil {
+		if now.Sub(*at) < layoutEvery || !s.guarding.CompareAndSwap(false, true) {
+			return nil // another call looks
+		}
+		defer s.guarding.Store(false)
 	}
 	text, err := s.rdb.Get(ctx, s.keys.layout()).Result()
 	if errors.Is(err, redis.Nil) && writes {
@@ -43,6 +46,7 @@ func (s *Store) guard(ctx context.Context, writes bool) error {
 		return s.seen(ctx, err)
 	}
 	if n, err := strconv.Atoi(text); err != nil || n < 1 || n > Layout {
+		s.guarded.Store(nil)
 		return fmt.Errorf("%w: %s is %.20q, and this version knows 1 to %d: update this program", ErrLayout, s.keys.layout(), text, Layout)
 	}
 	s.guarded.Store(&now)

@@ -46,7 +46,12 @@ type Record struct {
 	ExpiresAt int64
 	Kept      []byte // what was kept of its success
 	Past      string // the hash that keeps it
+
+	Err error // it cannot be read: there is only its name; it wraps ErrUnreadable
 }
+
+// ErrUnreadable is what is there and was not written by a version known here.
+var ErrUnreadable = errors.New("stint: unreadable record")
 
 // lateFrom is where the scores of `wait` are due times: READY of job.lua.
 const lateFrom = "(2147483647"
@@ -60,10 +65,11 @@ func (s *Store) Get(ctx context.Context, name string) (*Record, error) {
 	if all[0] == nil {
 		return nil, ErrGone
 	}
-	return all[0], nil
+	return all[0], all[0].Err
 }
 
 // GetAll reads jobs with a record, in one round trip; nil where there is none.
+// One that is unreadable keeps nobody from reading the others: see Err.
 func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 	out := make([]*Record, len(names))
 	if len(names) == 0 {
@@ -83,7 +89,7 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 	}
 	for i, j := range jobs {
 		if out[i], err = readJob(j); err != nil {
-			return nil, fmt.Errorf("job %s: %w", names[i], err)
+			out[i] = &Record{Name: names[i], Err: fmt.Errorf("%w: job %.300q: %w", ErrUnreadable, names[i], err)}
 		}
 	}
 	return out, nil
@@ -92,6 +98,9 @@ func (s *Store) GetAll(ctx context.Context, names []string) ([]*Record, error) {
 // readJob reads what read.lua says of a job; nil where it is gone.
 func readJob(v any) (*Record, error) {
 	f, _ := v.([]any)
+	if text, ok := v.(string); ok {
+		return nil, errors.New(text)
+	}
 	if len(f) != 4 {
 		return nil, fmt.Errorf("read answered %T", v)
 	}
@@ -133,6 +142,9 @@ func readRecord(h map[string]string) (*Record, error) {
 			return nil, fmt.Errorf("state %.60q: %w", h["state"], err)
 		}
 		n[i] = v
+	}
+	if h["name"] == "" || h["uid"] == "" || h["kind"] == "" {
+		return nil, errors.New("it has no name, uid or kind")
 	}
 	return &Record{
 		Name: h["name"], UID: h["uid"], Kind: h["kind"], Owner: h["owner"], Requests: h["requests"],

@@ -41,8 +41,9 @@ type Store struct {
 	// TIME. It is for tests.
 	Clock func() int64
 
-	guarded atomic.Pointer[time.Time] // when the layout was last looked at
-	reload  struct {
+	guarded  atomic.Pointer[time.Time] // when the layout was last found good
+	guarding atomic.Bool               // it is looked at, though it was good before
+	reload   struct {
 		mu sync.Mutex
 		at time.Time // when a cluster client was last told to look again
 	}
