@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,13 +50,20 @@ type Guard struct{ Worker, Beat string }
 // Redis's time in ms as last seen, or 0.
 func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int64) []Outcome {
 	out := make([]Outcome, len(results))
-	groups := group(results)
-	calls := make([]call, len(groups))
-	for i, idx := range groups {
-		calls[i] = s.settleCall(results, idx, g, hint)
+	ended, plain := group(results)
+	batches := pack(ended)
+	calls := make([]call, 0, len(batches)+len(plain))
+	members := make([][]int, 0, cap(calls))
+	for _, b := range batches {
+		calls = append(calls, s.settleCall(results, b, g))
+		members = append(members, slices.Concat(b...))
+	}
+	for _, idx := range plain {
+		calls = append(calls, s.finishCall(results, idx, hint))
+		members = append(members, idx)
 	}
 	s.runAll(ctx, calls)
-	for i, idx := range groups {
+	for i, idx := range members {
 		word, err := calls[i].cmd.Text()
 		if now, late := strings.CutSuffix(word, " LATE"); late {
 			for n, o := range s.Settle(ctx, pick(results, idx), g, atoi64(now)+1000) {
@@ -86,53 +94,95 @@ func pick(results []Result, idx []int) []Result {
 	return out
 }
 
-// group sorts results into calls: plain successes by kind and time to live,
-// the others by job.
-func group(results []Result) [][]int {
+// group sorts results: plain successes by kind and time to live, the others
+// by job.
+func group(results []Result) (ended, plain [][]int) {
 	type key struct {
 		job, uid string
 		ttl      time.Duration
 	}
 	at := make(map[key]int, 4)
-	var groups [][]int
 	for i := range results {
 		r := &results[i]
-		k := key{job: r.Task.Job, uid: r.Task.UID}
+		k, groups := key{job: r.Task.Job, uid: r.Task.UID}, &ended
 		if r.finishes() {
-			k = key{job: r.Task.Kind, ttl: r.TTL}
+			k, groups = key{job: r.Task.Kind, ttl: r.TTL}, &plain
 		}
 		n, ok := at[k]
-		if !ok || len(groups[n]) == Limit {
-			n = len(groups)
+		if !ok || len((*groups)[n]) == atOnce {
+			n = len(*groups)
 			at[k] = n
-			groups = append(groups, make([]int, 0, min(Limit, len(results))))
+			*groups = append(*groups, make([]int, 0, min(atOnce, len(results)-i)))
 		}
-		groups[n] = append(groups[n], i)
+		(*groups)[n] = append((*groups)[n], i)
 	}
-	return groups
+	return ended, plain
+}
+
+// atOnce bounds the tasks that one script ends, so that it takes a
+// millisecond or two; a job costs as much as jobWeight tasks.
+const (
+	atOnce    = 200
+	jobWeight = 4
+)
+
+// pack makes calls of groups, each of one job. No call has a job twice: a
+// group is only followed by another of its job when it fills a call.
+func pack(groups [][]int) (batches [][][]int) {
+	weight := atOnce
+	for _, idx := range groups {
+		if w := len(idx) + jobWeight; weight+w > atOnce {
+			batches = append(batches, nil)
+			weight = 0
+		}
+		weight += len(idx) + jobWeight
+		last := len(batches) - 1
+		batches[last] = append(batches[last], idx)
+	}
+	return batches
 }
 
 // finishes tells a plain success.
 func (r *Result) finishes() bool { return r.Task.Plain && r.Verdict == rules.Succeeded }
 
-func (s *Store) settleCall(results []Result, idx []int, g Guard, hint int64) call {
-	first := &results[idx[0]]
-	if first.finishes() {
-		return s.finishCall(results, idx, hint)
+// settleCall ends the tasks of jobs, each with its indexes into results.
+func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
+	keys := append(make([]string, 0, 11+7*len(jobs)), s.keys.queue()...)
+	keys = append(keys, s.keys.beats())
+	args := append(make([]any, 0, 8+8*len(jobs)+3*atOnce), s.now(), g.Worker, g.Beat, 0)
+	lanes, more := map[string]int{}, []string(nil)
+	for _, idx := range jobs {
+		waited, ran := times(results, idx)
+		t := results[idx[0]].Task
+		if t.Requests != "" {
+			more = s.keys.laneKeys()
+		}
+		lane := t.lane()
+		n := lanes[lane]
+		if n == 0 {
+			lanes[lane] = len(lanes) + 1
+			keys = append(keys, s.keys.ready(lane), s.keys.bell(lane), s.keys.stats(t.Kind))
+			args = append(args, waited, ran)
+			continue
+		}
+		args[2+2*n] = args[2+2*n].(int64) + waited //nolint:forcetypeassert // put there above
+		args[3+2*n] = args[3+2*n].(int64) + ran    //nolint:forcetypeassert // put there above
 	}
-	args := make([]any, 0, 13+3*len(idx))
-	waited, ran := times(results, idx)
-	args = append(args, s.now(), first.Task.UID, g.Worker, g.Beat, waited, ran, "")
-	if first.Task.Plain {
+	args[3] = len(lanes)
+	for _, idx := range jobs {
+		first := &results[idx[0]]
 		t := first.Task
-		args[6] = "P"
-		args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry)
+		keys = append(keys, s.keys.record(t.Job)...)
+		args = append(args, t.UID, lanes[t.lane()], len(idx), "")
+		if t.Plain {
+			args[len(args)-1] = "P"
+			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry)
+		}
+		for _, i := range idx {
+			args = results[i].append(args)
+		}
 	}
-	for _, i := range idx {
-		args = results[i].append(args)
-	}
-	keys := s.keys.transition(first.Task.Job, first.Task.lane(), s.keys.beats(), s.keys.stats(first.Task.Kind))
-	return call{script: settleScript, keys: keys, args: args}
+	return call{script: settleScript, keys: append(keys, more...), args: args}
 }
 
 // times are the ms that tasks waited and ran, in all.

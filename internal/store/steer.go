@@ -2,17 +2,18 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/stint-go/stint/internal/indexset"
 	"github.com/stint-go/stint/internal/rules"
 )
 
-// Advance looks at a job because its timer is due. It does not matter who
+// Advance looks at jobs because their timers are due. It does not matter who
 // does, or how often.
 func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
-	calls := make([]call, len(jobs))
-	for i, j := range jobs {
-		calls[i] = call{script: advanceScript, keys: s.keys.transition(j.Name, j.lane()), args: []any{s.now(), j.Name, j.lane()}}
+	var calls []call
+	for some := range slices.Chunk(jobs, advanceAtOnce) {
+		calls = append(calls, s.advanceCall(some))
 	}
 	s.runAll(ctx, calls)
 	for _, c := range calls {
@@ -21,6 +22,32 @@ func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
 		}
 	}
 	return nil
+}
+
+// advanceAtOnce bounds the jobs that one script looks at, so that it takes a
+// millisecond or two.
+const advanceAtOnce = 50
+
+func (s *Store) advanceCall(jobs []JobKey) call {
+	keys := s.keys.queue()
+	args := append(make([]any, 0, 4+2*len(jobs)), s.now(), 0)
+	lanes, more := map[string]int{}, []string(nil)
+	for _, j := range jobs {
+		if j.Requests != "" {
+			more = s.keys.laneKeys()
+		}
+		if lane := j.lane(); lanes[lane] == 0 {
+			lanes[lane] = len(lanes) + 1
+			keys = append(keys, s.keys.ready(lane), s.keys.bell(lane))
+			args = append(args, lane)
+		}
+	}
+	args[1] = len(lanes)
+	for _, j := range jobs {
+		keys = append(keys, s.keys.record(j.Name)...)
+		args = append(args, j.Name, lanes[j.lane()])
+	}
+	return call{script: advanceScript, keys: append(keys, more...), args: args}
 }
 
 // JobKey names a job, its kind and its requests, which its keys are made of.

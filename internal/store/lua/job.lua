@@ -84,34 +84,57 @@ local function keys(at, lane)
   }
 end
 
-local RULES = {
-  'completions', 'parallelism', 'backoffLimit', 'perIndex', 'maxFailed', 'deadline', 'ttl',
-  'suspend', 'startAt', 'replaceFailed', 'initial', 'max', 'factor', 'jitter', 'jobScope',
-  'lostLimit', 'lostCounts',
-}
-local STATE = {
-  'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad',
-  'streak', 'retryAt', 'next', 'active', 'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk', 'waiting',
-}
-
--- How the numbers of both are written: parted by '|'. Spelled out, since a
--- pattern made in each call would cost more than the match.
+-- How the numbers of a record are written: parted by '|'. Spelled out, since
+-- a loop over names would cost twice as much in each call.
 local RULES_TEXT = '^(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)'
 local STATE_TEXT = '^(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)|(%-?%d+)'
 
--- fields reads numbers into a table by their names; nil where the text is
--- none of ours. It answers the words too.
-local function fields(text, pattern, names, into)
-  local words = { string.match(text, pattern) }
-  if #words ~= #names then return nil end
-  for i = 1, #names do into[names[i]] = words[i] + 0 end
-  return into, words
+-- rules_of reads a job's rules; nil where the text is none of ours. Jobs of
+-- one call often have the same ones: so they are read once, and not changed.
+local read_rules = {}
+local function rules_of(text)
+  if read_rules[text] then return read_rules[text] end
+  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q = string.match(text, RULES_TEXT)
+  if not a then return nil end
+  local r = {
+    completions = a + 0, parallelism = b + 0, backoffLimit = c + 0, perIndex = d + 0, maxFailed = e + 0, deadline = f + 0,
+    ttl = g + 0, suspend = h + 0, startAt = i + 0, replaceFailed = j + 0, initial = k + 0, max = l + 0, factor = m + 0,
+    jitter = n + 0, jobScope = o + 0, lostLimit = p + 0, lostCounts = q + 0,
+  }
+  read_rules[text] = r
+  return r
+end
+
+-- state_of reads what changes of a job, and state_text writes it.
+local function state_of(text)
+  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s = string.match(text, STATE_TEXT)
+  if not a then return nil end
+  return {
+    fateAt = a + 0, endedAt = b + 0, startedAt = c + 0, suspended = d + 0, suspendedAt = e + 0, succeeded = f + 0, failed = g + 0,
+    bad = h + 0, streak = i + 0, retryAt = j + 0, next = k + 0, active = l + 0, ending = m + 0, holes = n + 0, deleting = o + 0,
+    armed = p + 0, held = q + 0, shrunk = r + 0, waiting = s + 0,
+  }
+end
+
+local NEW = '0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0'
+local STATE = {
+  'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad', 'streak', 'retryAt', 'next', 'active',
+  'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk', 'waiting',
+}
+local function state_text(J)
+  local out = {}
+  for i, name in ipairs(STATE) do
+    local v = J[name]
+    out[i] = v == 0 and '0' or v -- to print a number is what costs
+  end
+  return table.concat(out, '|')
 end
 
 -- policy reads the rules of a success policy and what counts for each.
+local NONE = {}
 local function policy(text, counts)
+  if not text or text == '' then return NONE, NONE end
   local rules, hits, i = {}, {}, 0
-  if not text or text == '' then return rules, hits end
   for kind, need in string.gmatch(text, '(%a)(%d+)') do
     rules[#rules + 1] = { kind = kind, need = tonumber(need) }
     hits[#hits + 1] = 0
@@ -124,10 +147,9 @@ end
 local function load(K, uid)
   local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests')
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
-  local rules = fields(r[2] or '', RULES_TEXT, RULES, {})
-  local s, words = fields(r[3] or '', STATE_TEXT, STATE, {})
+  local rules, s = rules_of(r[2] or ''), state_of(r[3] or '')
   if not (rules and s) then return nil end
-  s.words, s.uid, s.rules, s.phase, s.reason = words, r[1], rules, r[4] or '', r[5] or ''
+  s.uid, s.rules, s.phase, s.reason = r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner, s.labels, s.log = r[6], r[7], r[8] or '', r[11] or '', r[12] or ''
   s.lacks = tonumber(string.match(r[13] or '0', '^%d+'))
   s.requests = r[14] or ''
@@ -136,15 +158,9 @@ local function load(K, uid)
 end
 
 local function save(K, J)
-  local out, words = {}, J.words or {}
-  for i = 1, #STATE do
-    local v, was = J[STATE[i]], words[i]
-    out[i] = was and was + 0 == v and was or string.format('%.0f', v)
-  end
   local set = J.record or {}
-  set[#set + 1] = 'state'
-  set[#set + 1] = table.concat(out, '|')
   local function put(f, v) set[#set + 1] = f; set[#set + 1] = v end
+  put('state', state_text(J))
   if J.fated then put('phase', J.phase); put('reason', J.reason) end
   if J.message then put('message', J.message) end
   if J.error then put('error', J.error) end
@@ -161,13 +177,13 @@ end
 -- tell adds to what the job's own events are read from: of each reason how
 -- often, and when first and last.
 local function tell(J, reason, n)
-  local now, found = string.format('%.0f', J.now), 0
-  if J.log ~= '' then
-    J.log, found = string.gsub(J.log, reason .. ' (%d+) (%d+) %d+;', function(had, first)
-      return reason .. ' ' .. had + n .. ' ' .. first .. ' ' .. now .. ';'
-    end)
+  local now = J.now .. ';'
+  local from, to, had, first = string.find(J.log, reason .. ' (%d+) (%d+) %d+;')
+  if from then
+    J.log = string.sub(J.log, 1, from - 1) .. reason .. ' ' .. had + n .. ' ' .. first .. ' ' .. now .. string.sub(J.log, to + 1)
+  else
+    J.log = J.log .. reason .. ' ' .. n .. ' ' .. J.now .. ' ' .. now
   end
-  if found == 0 then J.log = J.log .. reason .. ' ' .. n .. ' ' .. now .. ' ' .. now .. ';' end
   J.told = true
 end
 
@@ -234,8 +250,8 @@ end
 
 local function unit_text(u) return u[1] .. ' ' .. u[2] .. ' ' .. u[3] .. ' ' .. u[4] end
 
--- beyond tells a slot that an elastic job has no more.
-local function beyond(J, slot) return J.rules.completions >= 0 and slot >= J.rules.completions end
+-- beyond tells a slot, a number or its text, that an elastic job has no more.
+local function beyond(J, slot) return J.rules.completions >= 0 and slot + 0 >= J.rules.completions end
 
 local function in_place(J) return J.rules.jobScope == 1 and J.rules.perIndex >= 0 end
 
@@ -264,6 +280,10 @@ local function delay(J, n, seed)
   end
   return math.floor(d)
 end
+
+-- What is left of LIMIT, for all jobs of the call: who finds nothing left has
+-- its job looked at again.
+local budget = LIMIT
 
 -- some lists up to n active tasks: {slot, entry, unit, held by a worker, for how long}.
 local function some(K, n)
@@ -307,10 +327,12 @@ local function stop(K, J, tasks, cause)
   if #tasks > 0 then tell(J, 'SuccessfulDelete', #tasks) end
 end
 
--- stop_all stops every active task, at most LIMIT in a call.
+-- stop_all stops every active task, as far as the budget goes.
 local function stop_all(K, J, cause)
   if J.active == 0 then return end
-  stop(K, J, some(K, LIMIT), cause)
+  local all = some(K, budget)
+  budget = budget - #all
+  stop(K, J, all, cause)
   J.more = J.more or J.active > 0
 end
 
@@ -328,7 +350,9 @@ end
 -- least advanced.
 local function stop_surplus(K, J, n)
   local limit = J.rules.completions
-  local all = some(K, LIMIT)
+  local most = budget
+  local all = some(K, most)
+  budget = budget - #all
   local beyond = {}
   for _, t in ipairs(all) do
     if limit >= 0 and t[1] >= limit then beyond[#beyond + 1] = t end
@@ -337,7 +361,7 @@ local function stop_surplus(K, J, n)
     stop(K, J, beyond, 'scaled')
     return #beyond
   end
-  if #all < LIMIT then J.shrunk = 0 end
+  if #all < most then J.shrunk = 0 end
   if n <= 0 then return 0 end
   table.sort(all, less_advanced)
   local victims = {}
@@ -364,17 +388,19 @@ local function waiting(K, J, now, n)
     return due, #slots
   end
   local late = redis.call('ZRANGEBYSCORE', K.wait, '(' .. READY, now, 'LIMIT', 0, LIMIT)
-  for _, s in ipairs(late) do redis.call('ZADD', K.wait, s, s) end
-  if #late == LIMIT then J.more = true end
+  budget = budget - #late
+  for i = #late, 1, -1 do late[2 * i - 1], late[2 * i] = late[i], late[i] end
+  if #late > 0 then redis.call('ZADD', K.wait, unpack(late)) end
+  if #late == 2 * LIMIT then J.more = true end
   local slots = redis.call('ZRANGEBYSCORE', K.wait, 0, READY, 'LIMIT', 0, n)
   if #slots == 0 and redis.call('EXISTS', K.wait) == 0 then J.waiting = 0 end
   return slots, #slots
 end
 
-local function add(K, J, slot, u, set)
-  u[1] = u[1] + 1
-  local counts = unit_text(u)
-  local id = redis.call('XADD', K.ready, '*', 't', 'J ' .. J.name .. ' ' .. J.uid .. ' ' .. slot .. ' ' .. counts)
+-- add starts a task: slot and counts are texts.
+local function add(K, J, slot, counts, set)
+  J.header = J.header or 'J ' .. J.name .. ' ' .. J.uid .. ' '
+  local id = redis.call('XADD', K.ready, '*', 't', J.header .. slot .. ' ' .. counts)
   set[#set + 1] = slot
   set[#set + 1] = id .. ' ' .. counts
   J.active = J.active + 1
@@ -392,7 +418,7 @@ local function unwait(K, J, slots)
   for i, s in ipairs(slots) do
     if units[i] and string.sub(units[i], -1) == '1' then
       J.held = J.held - 1
-      if beyond(J, tonumber(s)) then J.failed = J.failed - 1 end
+      if beyond(J, s) then J.failed = J.failed - 1 end
     end
   end
   return units
@@ -401,8 +427,14 @@ end
 local function start_again(K, slots, set, J)
   local units = unwait(K, J, slots)
   for i, s in ipairs(slots) do
-    if not beyond(J, tonumber(s)) then
-      add(K, J, tonumber(s), units[i] and unit(units[i]) or { 0, 0, 0, 0 }, set)
+    if not beyond(J, s) then
+      local counts = '1 0 0 0'
+      if units[i] then
+        local u = unit(units[i])
+        u[1] = u[1] + 1
+        counts = unit_text(u)
+      end
+      add(K, J, s, counts, set)
     end
   end
 end
@@ -421,14 +453,14 @@ local function start_fresh(K, J, n, set)
     end
     J.next = slot + 1
     if open then
-      add(K, J, slot, { 0, 0, 0, 0 }, set)
+      add(K, J, tostring(slot), '1 0 0 0', set)
       n = n - 1
     end
   end
 end
 
 local function start(K, J, n, now)
-  if n > J.budget then n, J.more = J.budget, true end
+  if n > budget then n, J.more = budget, true end
   if n <= 0 then return end
   local set, before = {}, J.active
   local slots, places = waiting(K, J, now, n)
@@ -436,7 +468,7 @@ local function start(K, J, n, now)
   start_fresh(K, J, n - places, set)
   if #set == 0 then return end
   redis.call('HSET', K.tasks, unpack(set))
-  J.budget = J.budget - (J.active - before)
+  budget = budget - (J.active - before)
   tell(J, 'SuccessfulCreate', J.active - before)
   ring(K.bell)
 end
@@ -562,7 +594,7 @@ end
 -- sync looks at the job once, saves it and arms its timer. fate is a reason
 -- to fail it at once.
 local function sync(K, J, now, fate)
-  J.budget, J.now = J.budget or LIMIT, now
+  J.now = now
   if J.phase == 'Complete' or J.phase == 'Failed' then
     expire(K, J, now)
   else
@@ -589,18 +621,33 @@ local function sync(K, J, now, fate)
   save(K, J)
 end
 
+-- started gives the rules of a job with a delay, which counts from now, its
+-- ninth number: the start.
+local function started(text, now)
+  local before, ms, after = string.match(text, '^([^|]+|[^|]+|[^|]+|[^|]+|[^|]+|[^|]+|[^|]+|[^|]+|)%-(%d+)(.*)$')
+  return before .. string.format('%.0f', now + ms) .. after
+end
+
+-- apart keeps the trouble of one job from the others of a call, which answers
+-- with it in the end.
+local trouble
+local function apart(f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then return end
+  trouble = trouble or type(err) == 'table' and err or redis.error_reply('ERR stint: ' .. tostring(err))
+end
+
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
   local kind, requests = split(j.lane)
-  local J = { name = j.name, uid = j.uid, kind = kind, requests = requests, owner = j.owner or '', labels = j.labels or '', log = '', lacks = 0, phase = '', reason = '', rules = fields(j.rules, RULES_TEXT, RULES, {}) }
-  for _, f in ipairs(STATE) do J[f] = 0 end
-  J.success, J.hits = policy(j.success)
-  if J.rules.startAt < 0 then -- a delay
-    J.rules.startAt = now - J.rules.startAt
-    local out = {}
-    for i, f in ipairs(RULES) do out[i] = string.format('%.0f', J.rules[f]) end
-    j.rules = table.concat(out, '|')
+  local J, rules = state_of(NEW), rules_of(j.rules)
+  if rules.startAt < 0 then
+    j.rules = started(j.rules, now)
+    rules = rules_of(j.rules)
   end
+  J.name, J.uid, J.kind, J.requests, J.owner, J.labels = j.name, j.uid, kind, requests, j.owner or '', j.labels or ''
+  J.log, J.lacks, J.phase, J.reason, J.rules = '', 0, '', '', rules
+  J.success, J.hits = policy(j.success)
   J.record = { 'name', j.name, 'uid', j.uid, 'kind', kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
     'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }
   if J.labels ~= '' then
@@ -634,11 +681,12 @@ local function purge(K, J, now)
   redis.call('HDEL', K.tasks, '') -- a script that begins with it may write when memory is out: deletion makes room
   J.deleting = 1
   local gone = {}
-  for _, t in ipairs(some(K, LIMIT)) do
+  for _, t in ipairs(some(K, budget)) do
     gone[#gone + 1] = t[2]
     redis.call('HDEL', K.tasks, t[1])
     J.active = J.active - 1
   end
+  budget = budget - #gone
   local ends = redis.call('HSCAN', K.ends, '0', 'COUNT', LIMIT)[2]
   for i = 1, math.min(#ends, 2 * LIMIT), 2 do
     gone[#gone + 1] = ends[i]

@@ -16,7 +16,7 @@ emit(K, J, 'Deleted')
 redis.call('UNLINK', K.tasks, K.ends, K.wait, K.data, K.done, K.bad)
 redis.call('HDEL', K.job, 'phase', 'reason', 'message', 'error', 'log', 'lacks')
 redis.call('HSET', K.job, 'uid', ARGV[3], 'created', now, 'gen', 1, 'rules', ARGV[9], 'spec', ARGV[10], 'hits', ARGV[8],
-  'state', string.rep('0|', #STATE))
+  'state', NEW)
 redis.call('SET', K.done, ARGV[4])
 redis.call('SET', K.bad, ARGV[5])
 redis.call('ZADD', K.jobs, now, J.name)

@@ -1,57 +1,68 @@
--- settle ends tasks of one job, counts their outcomes and looks at the job. A
--- task that was ended before changes nothing.
--- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] beats  KEYS[16] stats
--- ARGV[1] now  ARGV[2] uid  ARGV[3] worker whose tasks are given up, or ''  ARGV[4] its beat as last seen
--- ARGV[5] ms that the tasks waited  ARGV[6] ms that they ran
--- ARGV[7] '' | 'P': the job is plain and gets its record here, from ARGV[8..14]: name, kind, rules, spec, args, labels, entry
--- then per task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
+-- settle ends tasks, counts their outcomes and looks at each of their jobs
+-- once. A task that was ended before changes nothing.
+-- KEYS[1..5] queue  KEYS[6] beats  then per lane: ready, bell, stats; then the seven keys of each job; the last two, where
+-- one has requests: lanes, bell:~
+-- ARGV[1] now  ARGV[2] worker whose tasks are given up, or ''  ARGV[3] its beat as last seen  ARGV[4] number of lanes
+-- then per lane the ms that its tasks waited, and ran
+-- then per job: uid, lane no., number of tasks, and '', or 'P' where the job is plain and gets its record here, from what
+-- follows: name, lane, rules, spec, args, labels, entry
+-- then per task of it: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
 -- an error record and a message; G given back
 -- returns 'OK <one digit per task>', '1' counted, '0' not | 'ALIVE' the worker beats again
-local now, uid = clock(ARGV[1]), ARGV[2]
-local K = keys(6, 13)
-if ARGV[3] ~= '' and (redis.call('HGET', KEYS[15], ARGV[3]) or '') ~= ARGV[4] then return 'ALIVE' end
-
-local at = 8
-local J = load(K, uid)
-local plain = ARGV[7] == 'P'
-if plain then at = 15 end
+local now, nlanes = clock(ARGV[1]), tonumber(ARGV[4])
+if ARGV[2] ~= '' and (redis.call('HGET', KEYS[6], ARGV[2]) or '') ~= ARGV[3] then return 'ALIVE' end
 
 local PACED = 16 -- completions of a job whose pace is worth keeping
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
-local results, entries, out, any = {}, {}, {}, false
-while at <= #ARGV do
-  local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
-  entries[#entries + 1] = entry
-  results[#results + 1] = { verdict = verdict, entry = entry, slot = tonumber(slot), ended = now - tonumber(ago),
-    hits = hits, rest = rest, arg = at + 1 }
-  if CARRIES[verdict] > 0 and #ARGV[at + 1] > LONGEST then return too_long('settle', #ARGV[at + 1]) end
-  at = at + 1 + CARRIES[verdict]
-end
-local taken = take(K.ready, entries)
-for i = 1, #entries do
-  out[i], any = taken[i] and 1 or 0, any or taken[i]
-end
-local answer = 'OK ' .. table.concat(out)
-if not any then return answer end
-
 local TALLIED = { S = 1, R = 1, F = 2, I = 2, X = 2, J = 2, L = 3, G = 4 }
-local n = { 0, 0, 0, 0, tonumber(ARGV[5]), tonumber(ARGV[6]) }
-for i, r in ipairs(results) do
-  if taken[i] then n[TALLIED[r.verdict]] = n[TALLIED[r.verdict]] + 1 end
+
+local jobs, lanes, at, long = {}, {}, 5 + 2 * nlanes, nil
+for i = 1, nlanes do
+  lanes[i] = { key = 4 + 3 * i, entries = {}, results = {},
+    tally = { 0, 0, 0, 0, tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i]) } }
 end
-tally(KEYS[16], now, n)
 
-if plain and not J then J = adopt(K, 8) end
-if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return answer end
+-- result reads what became of a task from ARGV[at] on.
+local function result(lane)
+  local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
+  local r = { verdict = verdict, entry = entry, slot = slot, ended = now - ago, hits = hits, rest = rest, arg = at + 1 }
+  lane.entries[#lane.entries + 1] = entry
+  lane.results[#lane.results + 1] = r
+  if CARRIES[verdict] > 0 and #ARGV[at + 1] > LONGEST then long = #ARGV[at + 1] end
+  at = at + 1 + CARRIES[verdict]
+  return r
+end
 
-local fate, success_at, failures, last = nil, 0, {}, 0
-local per_index = J.rules.perIndex >= 0
+while at <= #ARGV do
+  local lane = lanes[tonumber(ARGV[at + 1])]
+  local j = { uid = ARGV[at], results = {}, keys = keys(7 + 3 * nlanes + 7 * #jobs, lane.key) }
+  local tasks, plain = tonumber(ARGV[at + 2]), ARGV[at + 3] == 'P'
+  if plain then j.plain = at + 4 end
+  at = at + (plain and 11 or 4)
+  for i = 1, tasks do j.results[i] = result(lane) end
+  j.job = load(j.keys, j.uid)
+  jobs[#jobs + 1] = j
+end
+if long then return too_long('settle', long) end
+
+for _, lane in ipairs(lanes) do
+  local n, any = lane.tally, false
+  for i, taken in ipairs(take(KEYS[lane.key], lane.entries)) do
+    local r = lane.results[i]
+    r.taken, any = taken, any or taken
+    if taken then n[TALLIED[r.verdict]] = n[TALLIED[r.verdict]] + 1 end
+  end
+  if any then tally(KEYS[lane.key + 2], now, n) end
+end
+
+-- The job at hand, and what its ends come to.
+local K, J, fate, success_at, failures
 
 local function slot_due(r)
   if r.delay >= 0 then return r.ended + r.delay end
-  if J.rules.jobScope == 1 and not per_index then return 0 end
+  if J.rules.jobScope == 1 and J.rules.perIndex < 0 then return 0 end
   return r.ended + delay(J, r.unit[2] + r.unit[3], tonumber(string.match(r.entry, '%d+')))
 end
 
@@ -88,8 +99,8 @@ end
 
 local function lost(r)
   r.unit[4] = r.unit[4] + 1
-  if r.unit[4] <= J.rules.lostLimit then again(K, J, r.slot, r.unit, 0)
-  elseif per_index then bad_slot(r)
+  if r.unit[4] <= J.rules.lostLimit then again(K, J, tonumber(r.slot), r.unit, 0)
+  elseif J.rules.perIndex >= 0 then bad_slot(r)
   else fate = fate or 'LostLimitExceeded' end
 end
 
@@ -99,23 +110,24 @@ local function failure(r)
   failures[#failures + 1] = r.ended
   if r.verdict == 'I' then
     u[3] = u[3] + 1
-    return again(K, J, r.slot, u, slot_due(r))
+    return again(K, J, tonumber(r.slot), u, slot_due(r))
   end
   J.failed, u[2] = J.failed + 1, u[2] + 1
   if r.verdict == 'J' then
     fate = 'PodFailurePolicy'
     J.message = ARGV[r.arg + 1]
   end
-  if per_index and (r.verdict == 'X' or u[2] > J.rules.perIndex) then return bad_slot(r) end
-  again(K, J, r.slot, u, slot_due(r), true)
+  if J.rules.perIndex >= 0 and (r.verdict == 'X' or u[2] > J.rules.perIndex) then return bad_slot(r) end
+  again(K, J, tonumber(r.slot), u, slot_due(r), true)
 end
 
 local function success(r)
   redis.call('SETBIT', K.done, r.slot, 1)
-  if string.sub(r.hits, 1, 1) == 'n' then redis.call('HDEL', K.data, 'c:' .. r.slot, 'p:' .. r.slot) end
   J.succeeded = J.succeeded + 1
   if r.ended > success_at then success_at = r.ended end
   if r.verdict == 'R' then redis.call('HSET', K.data, 'r:' .. r.slot, ARGV[r.arg]) end
+  if r.hits == '-' then return end
+  if string.sub(r.hits, 1, 1) == 'n' then redis.call('HDEL', K.data, 'c:' .. r.slot, 'p:' .. r.slot) end
   for i in string.gmatch(r.hits, '%d+') do
     i = tonumber(i)
     J.hits[i], J.hit = (J.hits[i] or 0) + 1, true
@@ -130,7 +142,7 @@ local function count(r)
   if r.verdict ~= 'G' then keep_error(r) end
   if r.verdict == 'G' then
     r.unit[1] = r.unit[1] - 1
-    again(K, J, r.slot, r.unit, r.delay > 0 and r.ended + r.delay or 0)
+    again(K, J, tonumber(r.slot), r.unit, r.delay > 0 and r.ended + r.delay or 0)
   elseif r.verdict == 'L' and J.rules.lostCounts == 0 then lost(r)
   else failure(r) end
 end
@@ -150,29 +162,52 @@ local function stopped(r)
   return true
 end
 
-local ended, before = {}, J.succeeded
-for i, r in ipairs(results) do
-  if not taken[i] then
-    -- ended before
-  elseif J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
-    ended[#ended + 1] = r.slot
-    J.active = J.active - 1
-    count(r)
-  elseif not stopped(r) then
-    count(r)
+-- count_all counts what became of a job's tasks.
+local function count_all(results)
+  local slots, before = {}, J.succeeded
+  for _, r in ipairs(results) do
+    if not r.taken then
+      -- ended before
+    elseif J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
+      slots[#slots + 1] = r.slot
+      J.active = J.active - 1
+      count(r)
+    elseif not stopped(r) then
+      count(r)
+    end
   end
+  if #slots > 0 then redis.call('HDEL', K.tasks, unpack(slots)) end
+  if J.rules.completions < 0 or J.rules.completions >= PACED then pace(J.succeeded - before, #failures) end
 end
-if #ended > 0 then redis.call('HDEL', K.tasks, unpack(ended)) end
-if J.rules.completions < 0 or J.rules.completions >= PACED then pace(J.succeeded - before, #failures) end
 
-local late = #failures
-if success_at > 0 then
-  J.streak, late = 0, 0
-  for _, f in ipairs(failures) do if f > success_at then late = late + 1 end end
+-- streak keeps for how long the job has done nothing but fail.
+local function streak()
+  local late, last = #failures, 0
+  if success_at > 0 then
+    J.streak, late = 0, 0
+    for _, f in ipairs(failures) do if f > success_at then late = late + 1 end end
+  end
+  J.streak = J.streak + late
+  for _, f in ipairs(failures) do last = math.max(last, f) end
+  if J.streak == 0 then J.retryAt = 0 elseif late > 0 then J.retryAt = last + delay(J, J.streak, 0) end
 end
-J.streak = J.streak + late
-for _, f in ipairs(failures) do last = math.max(last, f) end
-if J.streak == 0 then J.retryAt = 0 elseif late > 0 then J.retryAt = last + delay(J, J.streak, 0) end
 
-sync(K, J, now, fate)
-return answer
+local function settle(j)
+  K, J, fate, success_at, failures = j.keys, j.job, nil, 0, {}
+  if not J and j.plain then J = adopt(K, j.plain) end
+  if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return end
+  count_all(j.results)
+  streak()
+  sync(K, J, now, fate)
+end
+
+local out = {}
+for _, j in ipairs(jobs) do
+  local any = false
+  for _, r in ipairs(j.results) do
+    out[#out + 1] = r.taken and '1' or '0'
+    any = any or r.taken
+  end
+  if any then apart(settle, j) end
+end
+return trouble or 'OK ' .. table.concat(out)

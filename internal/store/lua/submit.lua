@@ -49,17 +49,13 @@ while at <= #ARGV do
   end
 end
 
-local budget = LIMIT
-
 local function record(j)
   local a = j.at
   local K = keys(j.key, 6 + 2 * j.lane)
   local J = create(K, now, { lane = ARGV[4 + j.lane], name = ARGV[a], uid = ARGV[a + 1], rules = ARGV[a + 2],
     success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = string.match(ARGV[a + 7], '^%S*'), labels = ARGV[a + 8] })
-  J.budget = budget
   emit(K, J, 'Submitted')
   sync(K, J, now)
-  budget = J.budget
   return 'NEW'
 end
 

@@ -14,7 +14,7 @@ redis.call('HSET', K.job, 'gen', tonumber(gen) + 1, 'rules', ARGV[4], 'success',
 redis.call('HDEL', K.job, 'lacks') -- what it mounts may have changed
 J.labels, J.lacks = ARGV[7], 0
 local before = J.rules.completions
-J.rules = fields(ARGV[4], RULES_TEXT, RULES, {})
+J.rules = rules_of(ARGV[4])
 if J.phase == '' and J.rules.completions >= 0 and J.rules.completions < before then cut(K, J) end
 J.armed = -1
 sync(K, J, now)
