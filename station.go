@@ -125,7 +125,7 @@ func (s *station) wake(ctx context.Context) {
 func (s *station) claim(ctx, base context.Context) {
 	retry := newRetry()
 	for ctx.Err() == nil {
-		n := s.w.slots.take(ctx, min(s.w.cfg.Concurrency, store.Limit))
+		n := s.w.slots.take(ctx, min((s.w.cfg.Concurrency+1)/2, store.Limit))
 		if n == 0 {
 			return
 		}

@@ -10,12 +10,19 @@
 local me, op, max = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local out = { string.format('%.0f ', clock(ARGV[1])) .. (redis.call('HGET', KEYS[3], '') or '') }
 
+-- size is a length as text: to print a number costs more than to look it up.
+local size = setmetatable({}, { __index = function(all, n)
+  all[n] = n .. ' '
+  return all[n]
+end })
+
 local function hand(stream, entries)
+  local head = stream .. ' '
   for _, e in ipairs(entries) do
     local f = e[2]
     if f then
       local t, a = f[2], f[4] or ''
-      out[#out + 1] = stream .. ' ' .. e[1] .. ' ' .. #t .. ' ' .. #a .. ' ' .. t .. a
+      out[#out + 1] = head .. e[1] .. ' ' .. size[#t] .. size[#a] .. t .. a
     end
   end
 end
@@ -33,8 +40,10 @@ end
 
 local last = redis.call('HMGET', KEYS[2], 'op', 'claimed')
 if last[1] == op then
-  for stream, entry in string.gmatch(last[2] or '', '(%d+) (%S+)') do
-    hand(stream, redis.call('XRANGE', KEYS[2 + 2 * tonumber(stream)], entry, entry))
+  for stream, from, to in string.gmatch(last[2] or '', '(%d+) (%S+) (%S+)') do
+    local key = KEYS[2 + 2 * tonumber(stream)]
+    local held = redis.pcall('XPENDING', key, 'w', from, to, max, me)
+    for _, p in ipairs(held.err and {} or held) do hand(stream, redis.call('XRANGE', key, p[1], p[1])) end
   end
   return table.concat(out, '\n')
 end
@@ -50,7 +59,9 @@ for i = 4, #KEYS, 2 do
   local n = math.min(max, tonumber(ARGV[5 + stream] or max))
   local entries = fresh(KEYS[i], n)
   if entries.err then return entries end
-  for _, e in ipairs(entries) do claimed[#claimed + 1] = stream .. ' ' .. e[1] end
+  if #entries > 0 then -- no other claim has got any between its first and its last
+    claimed[#claimed + 1] = stream .. ' ' .. entries[1][1] .. ' ' .. entries[#entries][1]
+  end
   hand(stream, entries)
   max = max - #entries
   if #entries == n then ring(KEYS[i + 1]) end
