@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stint-go/stint/internal/seal"
+	"github.com/stint-go/stint/internal/store"
 )
 
 // Key encrypts what a queue keeps in Redis, with AES-256-GCM.
@@ -114,9 +115,9 @@ func (q *Queue) overhead() int {
 }
 
 // argsPlace is what a job's args are bound to. The name of a plain job is not
-// known before it is stored; it is its UID, too.
-func (q *Queue) argsPlace(kind, name, uid string) []string {
-	if name == uid {
+// known before it is stored.
+func (q *Queue) argsPlace(kind, name string) []string {
+	if k, _, plain := store.SplitPlain(name); plain && k == kind {
 		name = ""
 	}
 	return []string{sealedArgs, q.name, kind, name}

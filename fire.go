@@ -227,12 +227,11 @@ func (q *Queue) run(c *CronJob, due time.Time) (*store.Submission, error) {
 	if c.sealed != nil {
 		return nil, fmt.Errorf("its args: %w", ErrUnknownKey)
 	}
-	uid := uuid.NewString()
-	args, err := q.sealJob(c.RawArgs, q.argsPlace(c.JobKind, spec.Name, uid)...)
+	args, err := q.sealJob(c.RawArgs, q.argsPlace(c.JobKind, spec.Name)...)
 	if err != nil {
 		return nil, err
 	}
 	return &store.Submission{
-		Kind: c.JobKind, Requests: spec.requests(), Args: args, Spec: data, Name: spec.Name, UID: uid, Owner: c.Name, Rules: submittedRules(spec),
+		Kind: c.JobKind, Requests: spec.requests(), Args: args, Spec: data, Name: spec.Name, UID: uuid.NewString(), Owner: c.Name, Rules: submittedRules(spec),
 	}, nil
 }

@@ -197,7 +197,7 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	sub := store.Submission{Kind: s.Kind, Args: s.Args, Plain: isPlain(&spec)}
 	if sub.Plain {
 		var err error
-		if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, "", "")...); err == nil {
+		if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, "")...); err == nil {
 			sub.Spec, err = q.plainSpec(given)
 		}
 		return job, sub, err
@@ -211,7 +211,7 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 		return nil, sub, err
 	}
 	job.Name, job.UID = spec.Name, uuid.NewString()
-	if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, job.Name, job.UID)...); err != nil {
+	if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, job.Name)...); err != nil {
 		return nil, sub, err
 	}
 	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data

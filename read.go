@@ -79,7 +79,7 @@ func (q *Queue) job(r *store.Record) (*Job, error) {
 	}
 	var err error
 	j.Encrypted = seal.Is(j.Args)
-	if j.Args, err = q.openJob(j.Args, q.argsPlace(r.Kind, r.Name, r.UID)...); err != nil {
+	if j.Args, err = q.openJob(j.Args, q.argsPlace(r.Kind, r.Name)...); err != nil {
 		j.Args = nil // the job can be read all the same
 		q.log.Warn("args of a job cannot be decrypted", "job", r.Name, "error", err)
 	}
