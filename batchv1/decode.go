@@ -11,13 +11,15 @@ import (
 // may have 1.5 MiB.
 const MaxBytes = 1 << 20
 
-// Object is one manifest. Either Job or CronJob is set.
+// Object is one manifest. One of Job, CronJob, ConfigMap and Secret is set.
 type Object struct {
 	// Namespace is a hint which queue is meant; it may be empty. Nothing says
 	// that it can be the name of a queue.
 	Namespace string
 	Job       *stint.Submission
 	CronJob   *stint.CronJob
+	ConfigMap *stint.ConfigMap
+	Secret    *stint.Secret
 
 	stored *stint.Job // what FromJob was given, for its status
 }
@@ -110,8 +112,13 @@ func decodeOne(data []byte, kind string) (Object, []Warning, error) {
 }
 
 func (o Object) kind() string {
-	if o.CronJob != nil {
+	switch {
+	case o.CronJob != nil:
 		return kindCronJob
+	case o.ConfigMap != nil:
+		return kindConfigMap
+	case o.Secret != nil:
+		return kindSecret
 	}
 	return kindJob
 }
@@ -124,9 +131,13 @@ func (d *decoder) err() error {
 }
 
 const (
-	batchVersion = "batch/v1"
-	kindJob      = "Job"
-	kindCronJob  = "CronJob"
+	batchVersion  = "batch/v1"
+	kindJob       = "Job"
+	kindCronJob   = "CronJob"
+	kindConfigMap = "ConfigMap"
+	kindSecret    = "Secret"
+
+	allKinds = `must be "Job", "CronJob", "ConfigMap" or "Secret"`
 )
 
 // manifest reads one manifest, or the manifests of a list.
@@ -137,21 +148,29 @@ func (d *decoder) manifest(o object) []Object {
 		return []Object{d.job(o)}
 	case "batch/v1 CronJob":
 		return []Object{d.cronJob(o)}
-	case "v1 List", "batch/v1 JobList", "batch/v1 CronJobList":
+	case "v1 ConfigMap":
+		return []Object{d.configMap(o)}
+	case "v1 Secret":
+		return []Object{d.secret(o)}
+	case "v1 List", "batch/v1 JobList", "batch/v1 CronJobList", "v1 ConfigMapList", "v1 SecretList":
 		return d.items(o, strings.TrimSuffix(kind, "List"))
+	}
+	want := batchVersion
+	if kind == kindConfigMap || kind == kindSecret {
+		want = "v1"
 	}
 	switch {
 	case version == "":
-		d.refuse(o.at("apiVersion"), stint.FieldRequired, nil, `must be "batch/v1"`)
-	case version != batchVersion:
-		d.refuse(o.at("apiVersion"), stint.FieldNotSupported, version, `must be "batch/v1"`)
+		d.refuse(o.at("apiVersion"), stint.FieldRequired, nil, fmt.Sprintf("must be %q", want))
+	case version != want:
+		d.refuse(o.at("apiVersion"), stint.FieldNotSupported, version, fmt.Sprintf("must be %q", want))
 	}
 	switch kind {
-	case kindJob, kindCronJob:
+	case kindJob, kindCronJob, kindConfigMap, kindSecret:
 	case "":
-		d.refuse(o.at("kind"), stint.FieldRequired, nil, `must be "Job" or "CronJob"`)
+		d.refuse(o.at("kind"), stint.FieldRequired, nil, allKinds)
 	default:
-		d.refuse(o.at("kind"), stint.FieldNotSupported, kind, `must be "Job" or "CronJob"`)
+		d.refuse(o.at("kind"), stint.FieldNotSupported, kind, allKinds)
 	}
 	return nil
 }
@@ -166,12 +185,15 @@ func (d *decoder) items(o object, kind string) []Object {
 		}
 		if item.fields["apiVersion"] == nil && item.fields["kind"] == nil && kind != "" {
 			item.fields["apiVersion"], item.fields["kind"] = batchVersion, kind
+			if kind == kindConfigMap || kind == kindSecret {
+				item.fields["apiVersion"] = "v1"
+			}
 		}
 		switch item.fields["kind"] {
-		case kindJob, kindCronJob:
+		case kindJob, kindCronJob, kindConfigMap, kindSecret:
 			out = append(out, d.manifest(item)...)
 		default: // no lists of lists
-			d.refuse(item.at("kind"), stint.FieldNotSupported, item.fields["kind"], `must be "Job" or "CronJob"`)
+			d.refuse(item.at("kind"), stint.FieldNotSupported, item.fields["kind"], allKinds)
 		}
 	}
 	if meta, ok := o.object("metadata"); ok {

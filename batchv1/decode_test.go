@@ -78,6 +78,7 @@ func TestAJobIsRead(t *testing.T) {
 			TTLAfterFinished: new(time.Hour),
 			Backoff:          &stint.Backoff{Scope: stint.ScopeJob},
 			LostCounts:       true,
+			Mounts:           []stint.Mount{{Secret: "report", Keys: []string{"token"}}},
 		},
 	}, objects[0].Job)
 }
@@ -90,11 +91,11 @@ func TestEveryFieldWithoutMeaningIsNamed(t *testing.T) {
 		pod + "restartPolicy: retries are new attempts, as with Never",
 		pod + "nodeSelector: has no meaning here",
 		pod + "tolerations: has no meaning here",
-		pod + "volumes: has no meaning here",
+		pod + "volumes[0]: has no meaning here",
 		pod + "containers[0].name: has no meaning here",
 		pod + "containers[0].image: has no meaning here",
 		pod + "containers[0].command: has no meaning here",
-		pod + "containers[0].env[1].valueFrom: has no meaning here: the args are without TOKEN",
+		pod + "containers[0].env[1].valueFrom.secretKeyRef: is mounted: handlers read it by its key, and the args are without TOKEN",
 		pod + "containers[0].volumeMounts: has no meaning here",
 	}, warnings(t, manifest(t, "report.yaml")))
 

@@ -1,5 +1,6 @@
 // Package batchv1 reads and writes jobs and cron jobs in the form that
-// Kubernetes gives them: Job and CronJob of batch/v1, in JSON or YAML.
+// Kubernetes gives them: Job and CronJob of batch/v1, in JSON or YAML; and what
+// they mount, ConfigMap and Secret of v1.
 //
 // [Decode] reads manifests. The goal of a job, its limits and policies are
 // taken over; a pod template says what to run with, but not what to run, so
@@ -17,9 +18,11 @@
 //
 // What is read as Kubernetes's own behaves as there: after a failure nothing of
 // the job starts until its backoff is over, and attempts lost with their
-// workers count as failures. Fields that mean nothing here, such as images and
-// volumes, and unknown ones are each reported as a [Warning]. Resources of
-// several containers are added, as Kubernetes does to place a pod.
+// workers count as failures. Config maps and secrets among the volumes, envFrom
+// and valueFrom are the job's mounts, and written as volumes. Resources of
+// several containers are added, as Kubernetes does to place a pod. Fields that
+// mean nothing here, such as images and other volumes, and unknown ones are
+// each reported as a [Warning].
 //
 // What batch/v1 has no field for is written as an annotation as well, so that
 // reading back what was written gives the same job:

@@ -90,8 +90,12 @@ func manifests(objects []Object) ([]manifest, error) {
 			out[i], err = jobManifest(o)
 		case o.CronJob != nil:
 			out[i], err = cronManifest(o)
+		case o.ConfigMap != nil:
+			out[i] = configManifest(o)
+		case o.Secret != nil:
+			out[i] = secretManifest(o)
 		default:
-			err = errors.New("batchv1: object has neither a Job nor a CronJob")
+			err = errors.New("batchv1: object has none of Job, CronJob, ConfigMap and Secret")
 		}
 		if err != nil {
 			return nil, err
@@ -178,7 +182,9 @@ func jobParts(s stint.Submission) (jobSpec, objectMeta, error) {
 	} else {
 		out.TTLSecondsAfterFinished = secondsField(ttl, mostTTL, notes, TTLAnnotation)
 	}
-	out.Template.Spec = podSpec{RestartPolicy: "Never", Containers: []container{{handlerContainer, in.Resources}}}
+	out.Template.Spec = podSpec{
+		RestartPolicy: "Never", Containers: []container{{handlerContainer, in.Resources}}, Volumes: volumesOf(in.Mounts),
+	}
 	if timeout := in.AttemptTimeout; timeout != 0 {
 		out.Template.Spec.ActiveDeadlineSeconds = secondsField(&timeout, mostTimeout, notes, AttemptTimeoutAnnotation)
 	}

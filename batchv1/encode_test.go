@@ -56,6 +56,13 @@ func submissions() map[string]stint.Submission {
 			TTLAfterFinished: new(stint.NeverExpire - 1),
 			FailurePolicy:    &stint.FailurePolicy{},
 		}},
+		"mounts": {Kind: "k", Spec: stint.JobSpec{Mounts: []stint.Mount{
+			{ConfigMap: "app"},
+			{Secret: "app", Optional: true},
+			{Name: "settings", ConfigMap: "app.v2", Keys: []string{"level", "a.b_c"}},
+			{Name: "db", Secret: "db", Keys: []string{"password"}, Optional: true},
+			{ConfigMap: "stint-9"},
+		}}},
 		"kept for ever": {Kind: "k", Spec: stint.JobSpec{TTLAfterFinished: new(stint.NeverExpire)}},
 	}
 }
@@ -195,7 +202,7 @@ status:
 func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 	t.Parallel()
 	for want, o := range map[string]batchv1.Object{
-		"neither a Job nor a CronJob":     {},
+		"none of Job, CronJob":            {},
 		`job "j": args are not JSON`:      {Job: &stint.Submission{Args: []byte("\x00"), Spec: stint.JobSpec{Name: "j"}}},
 		`cron job "c": args are not JSON`: {CronJob: &stint.CronJob{Name: "c", RawArgs: []byte("{")}},
 		`job "": backoff`:                 {Job: &stint.Submission{Spec: stint.JobSpec{Backoff: &stint.Backoff{Factor: math.NaN()}}}},

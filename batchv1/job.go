@@ -2,6 +2,7 @@ package batchv1
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/stint-go/stint"
@@ -78,7 +79,8 @@ func (d *decoder) jobTemplate(c *stint.CronJob, o object, own notes) *setup {
 // setup is where the fields of a submission stand in its manifest.
 type setup struct {
 	settings
-	paths map[string]string
+	paths  map[string]string
+	mounts []string
 }
 
 // rename gives a field of a submission the path it has in the manifest; prefix
@@ -89,6 +91,11 @@ func (s *setup) rename(prefix, field string) string {
 	}
 	if rest, ok := strings.CutPrefix(field, "spec.backoff."); ok {
 		return s.paths["spec.backoff"] + "." + rest
+	}
+	if m := mountField.FindStringSubmatch(field); m != nil {
+		if i, err := strconv.Atoi(m[1]); err == nil && i < len(s.mounts) {
+			return s.mounts[i]
+		}
 	}
 	return prefix + field
 }
@@ -115,7 +122,9 @@ func (d *decoder) submission(s *stint.Submission, spec object, where ...notes) *
 	s.Kind, _, _ = set.take(KindAnnotation)
 	p := d.pod(podSpec, set)
 	template.rest()
-	s.Args, s.Spec.AttemptTimeout, s.Spec.Resources = p.args, p.timeout, p.resources
+	s.Args, s.Spec.AttemptTimeout, s.Spec.Resources, s.Spec.Mounts = p.args, p.timeout, p.resources, p.mounts.all
+	set.mounts = p.mounts.paths
+	set.paths["spec.mounts"] = podSpec.at("volumes")
 	d.spec(&s.Spec, spec, p)
 	set.job(&s.Spec, spec, podSpec)
 	s.Spec.Annotations = set.rest()

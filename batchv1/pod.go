@@ -18,6 +18,7 @@ type pod struct {
 	args          []byte
 	timeout       time.Duration
 	resources     stint.Resources
+	mounts        mounts
 	restartPolicy string
 	restartPath   string
 }
@@ -36,6 +37,7 @@ func (d *decoder) pod(o object, set *setup) pod {
 			p.containers = append(p.containers, name)
 		}
 	}
+	d.volumes(o, &p.mounts)
 	containers := o.objects("containers")
 	needs := resources{several: len(containers) > 1}
 	if len(containers) == 0 {
@@ -55,7 +57,8 @@ func (d *decoder) pod(o object, set *setup) pod {
 			d.warn(strings.TrimSuffix(c.path, "."), "has no meaning here but for its resources, which are added: a job has one handler")
 			continue
 		}
-		p.args = d.args(c, set)
+		d.envFrom(c, &p.mounts)
+		p.args = d.args(c, set, &p.mounts)
 		c.rest()
 	}
 	p.resources = needs.total()
@@ -64,13 +67,18 @@ func (d *decoder) pod(o object, set *setup) pod {
 }
 
 // args are those of the annotation, or else the container's environment.
-func (d *decoder) args(container object, set *setup) []byte {
+func (d *decoder) args(container object, set *setup, m *mounts) []byte {
 	text, path, annotated := set.take(ArgsAnnotation)
 	if !annotated {
 		set.paths["args"] = container.at("env")
-		return d.environment(container)
+		return d.environment(container, m)
 	}
-	if _, ok := container.take("env"); ok {
+	if _, ok := container.fields["env"].([]any); ok {
+		for _, v := range container.objects("env") {
+			d.valueFrom(v, v.text("name"), m)
+		}
+		d.warn(container.at("env"), "is not read: the args are those of "+path)
+	} else if _, ok := container.take("env"); ok {
 		d.warn(container.at("env"), "is not read: the args are those of "+path)
 	}
 	if text == "" {
@@ -83,10 +91,14 @@ func (d *decoder) args(container object, set *setup) []byte {
 }
 
 // environment is the JSON object of a container's variables.
-func (d *decoder) environment(container object) []byte {
+func (d *decoder) environment(container object, m *mounts) []byte {
 	vars := map[string]string{}
 	for _, v := range container.objects("env") {
 		name, value := v.text("name"), v.text("value")
+		if name != "" && value == "" && d.valueFrom(v, name, m) {
+			v.rest()
+			continue
+		}
 		from, elsewhere := v.take("valueFrom")
 		_, twice := vars[name]
 		switch {

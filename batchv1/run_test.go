@@ -54,7 +54,7 @@ func play(t *testing.T, data []byte, s script) *stint.Job {
 	rdb, stop := embedded.Redis()
 	t.Cleanup(stop)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	q := stint.NewQueue("manifests", rdb)
+	q := stint.NewQueue("manifests", rdb, stint.QueueConfig{Keys: []stint.Key{{ID: "k", Secret: stint.NewSecretValue(make([]byte, 32))}}})
 	w := stint.NewWorker(q, stint.WorkerConfig{Concurrency: 12})
 	stint.Handle(w, func(ctx context.Context, task *stint.Task[env]) error {
 		switch code := s(task.Index, task.Attempt); code {
@@ -77,6 +77,11 @@ func play(t *testing.T, data []byte, s script) *stint.Job {
 	sub.Spec.Backoff = &stint.Backoff{Initial: time.Millisecond, Max: time.Millisecond, Scope: stint.ScopeJob}
 	job, err := q.SubmitRaw(ctx, sub)
 	require.NoError(t, err)
+	for _, m := range sub.Spec.Mounts { // it waits for them
+		s := stint.Secret{Name: m.Secret, Data: map[string]stint.SecretValue{m.Keys[0]: stint.NewSecretValue("x")}}
+		_, err = q.ApplySecret(ctx, s)
+		require.NoError(t, err)
+	}
 	job, err = q.Wait(ctx, job.Name)
 	require.NoError(t, err)
 	return job

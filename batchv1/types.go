@@ -9,8 +9,13 @@ type manifest struct {
 	APIVersion string     `json:"apiVersion"`
 	Kind       string     `json:"kind"`
 	Metadata   objectMeta `json:"metadata,omitzero"`
-	Spec       any        `json:"spec"`
+	Spec       any        `json:"spec,omitempty"`
 	Status     any        `json:"status,omitempty"`
+
+	// Of config maps and secrets:
+	Type      string `json:"type,omitempty"`
+	Data      any    `json:"data,omitempty"`
+	Immutable bool   `json:"immutable,omitempty"`
 }
 
 type objectMeta struct {
@@ -53,6 +58,7 @@ type podSpec struct {
 	RestartPolicy         string      `json:"restartPolicy"`
 	ActiveDeadlineSeconds *int64      `json:"activeDeadlineSeconds,omitempty"`
 	Containers            []container `json:"containers"`
+	Volumes               []volume    `json:"volumes,omitempty"`
 }
 
 type container struct {
