@@ -184,6 +184,12 @@ type WorkerInfo struct {
 	StartedMs   int64    `json:"startedAt"`
 	Holds       int      `json:"-"` // tasks that it has leased
 
+	// Stuck is how many handlers did not heed their cancelled contexts, and
+	// keep their slots and requests.
+	Stuck int `json:"stuck,omitempty"`
+	// MemoryBytes is what its process has of Go's memory, the handlers of all
+	// tasks and everything else together. It is observed, and limits nothing.
+	MemoryBytes int64 `json:"memory,omitempty"`
 	// Capacity is what it declares in [WorkerConfig], and InUse what its tasks
 	// in all its queues requested of that, at its last sign of life.
 	Capacity ResourceList `json:"capacity,omitempty"`

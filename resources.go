@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
 
@@ -54,8 +55,7 @@ type Resources struct {
 	// requested to the same amount.
 	Requests ResourceList `json:"requests,omitempty"`
 	// Limits are no less than the requests, and of a resource with a domain
-	// the same. That of memory is observed: see MemoryLimitExceeded in
-	// docs/resources.md.
+	// the same. They are kept for readers: nothing enforces them.
 	Limits ResourceList `json:"limits,omitempty"`
 }
 
@@ -67,6 +67,13 @@ func ProcessCapacity() ResourceList {
 		out[ResourceMemory] = Quantity(quantity.OfBytes(limit).String())
 	}
 	return out
+}
+
+// processMemory is what Go counts against GOMEMLIMIT, in bytes.
+func processMemory() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64()) //nolint:gosec // no process has so much
 }
 
 // withDefaults writes all quantities in their canonical form, and requests

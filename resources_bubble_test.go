@@ -113,3 +113,40 @@ func TestLostWithRequests(t *testing.T) {
 		}
 	})
 }
+
+// F04: a handler that never returns keeps its room, while its attempt fails
+// after its time limit.
+func TestF04StuckHandlerKeepsItsRoom(t *testing.T) {
+	bubble(t, func(t *testing.T, q *stint.Queue, _ redis.UniversalClient, run func(func(context.Context) error)) {
+		ctx := context.Background()
+		gate := make(chan struct{})
+		w := stint.NewWorker(q, stint.WorkerConfig{Capacity: stint.ResourceList{"cpu": "1"}})
+		stint.Handle(w, func(_ context.Context, task *stint.Task[work]) error {
+			if task.Attempt == 1 {
+				<-gate
+			}
+			return nil
+		})
+		run(w.Run)
+		spec := asks("stuck", stint.ResourceList{"cpu": "1"})
+		spec.AttemptTimeout, spec.Backoff = time.Minute, quick()
+		_, err := q.Submit(ctx, work{}, spec)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		got, err := q.Get(ctx, "stuck")
+		require.NoError(t, err)
+		require.Equal(t, 1, got.Status.Failed)
+		require.False(t, got.Finished(), "its room is not there for the retry")
+		all, err := q.Workers(ctx)
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		require.Equal(t, 1, all[0].Stuck)
+		require.Equal(t, stint.Quantity("1"), all[0].InUse["cpu"])
+		require.Positive(t, all[0].MemoryBytes)
+		close(gate)
+		got, err = q.Wait(ctx, "stuck")
+		require.NoError(t, err)
+		require.Equal(t, 1, got.Status.Failed)
+		require.Equal(t, stint.PhaseComplete, got.Phase())
+	})
+}

@@ -375,11 +375,16 @@ func waitFor(done <-chan struct{}, atMost time.Duration) bool {
 func (s *station) workerInfo() []byte {
 	host, _ := os.Hostname()
 	s.mu.Lock()
-	n := len(s.tasks)
+	n, stuck := len(s.tasks), 0
+	for t := range s.tasks {
+		if t.warned.Load() {
+			stuck++
+		}
+	}
 	s.mu.Unlock()
 	whole, inUse := s.w.room.whole, s.w.room.inUse()
 	data, _ := json.Marshal(map[string]any{
-		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n,
+		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n, "stuck": stuck, "memory": processMemory(),
 		"startedAt": s.began.UnixMilli(), "capacity": resourceList(whole), "inUse": resourceList(inUse),
 	})
 	return data
