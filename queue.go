@@ -334,15 +334,16 @@ func (b *submitters) next() bool {
 
 func (b *submitters) send(ctx context.Context, st *store.Store) {
 	b.mu.Lock()
-	batch := b.waiting[:min(len(b.waiting), store.Limit)]
+	subs := make([]store.Submission, min(len(b.waiting), store.Limit))
+	for i := range subs {
+		subs[i] = b.waiting[i].sub
+	}
+	subs = subs[:store.AtOnce(subs)]
+	batch := b.waiting[:len(subs)]
 	b.waiting = b.waiting[len(batch):]
 	b.calls++
 	op := strconv.FormatInt(b.calls, 10)
 	b.mu.Unlock()
-	subs := make([]store.Submission, len(batch))
-	for i, w := range batch {
-		subs[i] = w.sub
-	}
 	answers, err := submitSurely(ctx, st, b.id, op, false, subs)
 	for i, w := range batch {
 		if err != nil {

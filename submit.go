@@ -67,9 +67,10 @@ type Submitted struct {
 	Err      error // why it is not stored
 }
 
-// SubmitMany stores jobs, with an outcome for each. Up to 500 are stored in
-// one step: all of them, or none if one of them is in conflict with another
-// job of its name. More are split into batches of 500 in their order. If any
+// SubmitMany stores jobs, with an outcome for each. Up to 100 are stored in
+// one step, or 500 such as have neither a name nor a time nor more than one
+// completion: all of them, or none if one of them is in conflict with another
+// job of its name. More are split into such steps in their order. If any
 // job is invalid nothing at all is stored. The error is the first of the
 // outcomes' errors, or that of the connection.
 func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, error) {
@@ -90,8 +91,8 @@ func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, err
 		return out, first
 	}
 	id := rand.Text()
-	for from := 0; from < len(subs); from += store.Limit {
-		to := min(from+store.Limit, len(subs))
+	for from, to := 0, 0; from < len(subs); from = to {
+		to = from + store.AtOnce(subs[from:])
 		answers, short, err := q.submitBatch(ctx, id, fmt.Sprint(from), subs[from:to])
 		for i := from; i < to; i++ {
 			o := &out[i]

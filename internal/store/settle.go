@@ -123,7 +123,7 @@ func group(results []Result) (ended, plain [][]int) {
 // millisecond or two; a job costs as much as jobWeight tasks.
 const (
 	atOnce    = 200
-	jobWeight = 4
+	jobWeight = 8
 )
 
 // pack makes calls of groups, each of one job. No call has a job twice: a

@@ -26,7 +26,7 @@ func (s *Store) Advance(ctx context.Context, jobs []JobKey) error {
 
 // advanceAtOnce bounds the jobs that one script looks at, so that it takes a
 // millisecond or two.
-const advanceAtOnce = 50
+const advanceAtOnce = 25
 
 func (s *Store) advanceCall(jobs []JobKey) call {
 	keys := s.keys.queue()
