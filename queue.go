@@ -53,7 +53,8 @@ type QueueConfig struct {
 	// AcceptPlain reads, with EncryptJobs, such as are not encrypted too, from
 	// before. Otherwise they are refused with [ErrNotEncrypted].
 	AcceptPlain bool
-	// SubmitMiddleware wraps every submission, the first outermost.
+	// SubmitMiddleware wraps every submission but those of SubmitMany and of
+	// cron jobs' schedules, the first outermost.
 	SubmitMiddleware []SubmitMiddleware
 	// Logger hears of what goes wrong; nil discards.
 	Logger *slog.Logger
@@ -215,7 +216,11 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 		return nil, sub, err
 	}
 	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data
-	sub.Sums = q.sums(s.Kind, s.Args, data)
+	same, err := withoutTrace(spec, data)
+	if err != nil {
+		return nil, sub, err
+	}
+	sub.Sums = q.sums(s.Kind, s.Args, same)
 	sub.Rules, sub.Requests = submittedRules(spec), spec.requests()
 	return job, sub, nil
 }

@@ -64,6 +64,10 @@ type RawTask struct {
 // that refuse a lesser token than it has seen.
 func (t *RawTask) Token() string { return t.task.Entry }
 
+// Waited is how long the task could have run before its worker took it, by
+// the clock of Redis.
+func (t *RawTask) Waited() time.Duration { return t.waited }
+
 // Labels are those of the job. The map is the caller's.
 func (t *RawTask) Labels() map[string]string { return maps.Clone(t.spec.Labels) }
 
