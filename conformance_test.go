@@ -284,7 +284,7 @@ func (j *tracedJob) evict(t *tracedTask) error {
 		j.now = t.ended
 	}
 	j.shadow.job.Evict(j.shadow.ids[t.entry], j.ms())
-	err := j.queue.store.Evict(context.Background(), store.JobKey{Name: j.name, Kind: "trace"}, t.slot, t.entry)
+	err := j.queue.store.Evict(context.Background(), store.JobKey{Name: j.name, Kind: "trace"}, "", t.slot, t.entry)
 	if errors.Is(err, store.ErrGone) {
 		return nil // what was asked for before has ended it
 	}

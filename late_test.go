@@ -112,3 +112,63 @@ func TestAdvanceOfAnotherKind(t *testing.T) {
 		require.EqualValues(t, 1, rdb.XLen(ctx, "stint:{kinds}:ready:new").Val())
 	})
 }
+
+// Between what an eviction has read and its script the job is deleted and
+// followed by one of its name and with other requests: that one is left alone.
+func TestEvictOfAnotherJob(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("kinds", rdb)
+		submit := func(cpu Quantity) *store.Record {
+			spec := JobSpec{Name: "job", Resources: Resources{Requests: ResourceList{"cpu": cpu}}}
+			_, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: spec})
+			require.NoError(t, err)
+			r, err := q.record(ctx, "job")
+			require.NoError(t, err)
+			return r
+		}
+		old := submit("1")
+		require.NoError(t, q.Delete(ctx, "job"))
+		fresh := submit("2")
+		require.ErrorIs(t, q.store.Evict(ctx, old.Key(), old.UID, 0, ""), store.ErrGone)
+		got, err := q.record(ctx, "job")
+		require.NoError(t, err)
+		require.Equal(t, fresh, got)
+		require.Zero(t, rdb.Exists(ctx, "stint:{kinds}:ready:k~cpu=1000").Val())
+		require.EqualValues(t, 1, rdb.XLen(ctx, "stint:{kinds}:ready:k~cpu=2000").Val())
+	})
+}
+
+// A job waits for a config map, and another of its name and with other
+// requests has come when that is there: it is not looked at for the other.
+func TestLiftOfAnotherJob(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("kinds", rdb)
+		submit := func(cpu Quantity) *store.Record {
+			spec := JobSpec{Name: "job", Mounts: []Mount{{ConfigMap: "app"}}, Resources: Resources{Requests: ResourceList{"cpu": cpu}}}
+			_, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: spec})
+			require.NoError(t, err)
+			r, err := q.record(ctx, "job")
+			require.NoError(t, err)
+			lack := store.Lack{Object: "config/app", Reason: "missing", AtMost: 60_000, Generation: 1}
+			parked, err := q.store.Park(ctx, r.Key(), r.UID, lack)
+			require.NoError(t, err)
+			require.True(t, parked)
+			return r
+		}
+		submit("1")
+		require.NoError(t, q.Delete(ctx, "job"))
+		submit("2")
+		const lacks = "stint:{kinds}:lacks:config/app"
+		require.EqualValues(t, 1, rdb.ZRem(ctx, lacks, "job k~cpu=2000").Val())
+		_, err := q.store.Lift(ctx, "config/app")
+		require.NoError(t, err)
+		require.Zero(t, rdb.Exists(ctx, lacks).Val())
+		got, err := q.record(ctx, "job")
+		require.NoError(t, err)
+		require.NotEmpty(t, got.Lacks)
+	})
+}

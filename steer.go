@@ -161,7 +161,7 @@ func (q *Queue) Evict(ctx context.Context, name string, index int) error {
 	if err != nil {
 		return err
 	}
-	return q.steered(name, q.store.Evict(ctx, r.Key(), index, ""))
+	return q.steered(name, q.store.Evict(ctx, r.Key(), r.UID, index, ""))
 }
 
 // Reap ends the running attempt at one index as lost, at once, as happens

@@ -74,9 +74,10 @@ func (s *Store) Update(ctx context.Context, j JobKey, uid string, generation int
 	return verdictOf(word)
 }
 
-// Evict tells the running task of a slot to stop. entry may be "" for any.
-func (s *Store) Evict(ctx context.Context, j JobKey, slot int, entry string) error {
-	word, err := s.word(ctx, evictScript, s.keys.steering(j.Name, j.lane()), s.now(), slot, entry)
+// Evict tells the running task of a slot to stop. uid may be "" for any job of
+// that name, and entry for any task.
+func (s *Store) Evict(ctx context.Context, j JobKey, uid string, slot int, entry string) error {
+	word, err := s.word(ctx, evictScript, s.keys.steering(j.Name, j.lane()), s.now(), uid, slot, entry)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ local now = clock(ARGV[1])
 local K = keys(6, 13)
 redis.call('ZREM', KEYS[15], ARGV[2])
 local J = load(K, '')
-if not J or J.deleting == 1 then return 'GONE' end
+if not J or J.deleting == 1 or J.name .. ' ' .. lane_of(J) ~= ARGV[2] then return 'GONE' end
 if J.lacks > 0 then
   redis.call('HDEL', K.job, 'lacks')
   J.lacks, J.armed = 0, -1
