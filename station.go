@@ -38,6 +38,8 @@ type station struct {
 	mu      sync.Mutex   // guards tasks
 	tasks   map[*RawTask]struct{}
 	running sync.WaitGroup
+	rest    chan *RawTask // to hands that have nothing to do
+	resting atomic.Int64
 	lanes   lanes
 	cache   workCache
 	mounts  mounts
@@ -57,7 +59,7 @@ func newStation(w *Worker, q *Queue) *station {
 	kinds := w.Kinds()
 	s := &station{
 		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
-		tasks: map[*RawTask]struct{}{}, cache: newWorkCache(q),
+		tasks: map[*RawTask]struct{}{}, rest: make(chan *RawTask), cache: newWorkCache(q),
 	}
 	for i := range kinds {
 		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
@@ -220,7 +222,11 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 	s.mu.Unlock()
 	for _, t := range tasks {
 		s.running.Add(1)
-		go s.perform(t) //nolint:contextcheck // it has a context of its own, to be cancelled alone
+		select {
+		case s.rest <- t:
+		default:
+			go s.hand(base, t)
+		}
 	}
 }
 
