@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 # Tests fail, and are not skipped, when there is no server for them.
 export STINT_REQUIRE_REDIS = 1
 
-.PHONY: help test check lint fmt race cover fuzz conformance bench bench-quick redis tidy
+.PHONY: help chaos test check lint fmt race cover fuzz conformance bench bench-quick redis tidy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,12 @@ cover: redis ## how much of the library its tests run, by function, and coverage
 
 fuzz: ## each fuzz test for FUZZTIME (30s)
 	@script/fuzz $(FUZZTIME)
+
+# SEED repeats the strikes and submissions of a run; 0 takes one and prints it.
+DURATION ?= 3m
+SEED ?= 0
+chaos: redis ## kill, stop, cut and reset what jobs stand on, and check: DURATION=3m SEED=0
+	@go test ./chaos -count=1 -v -timeout 24h -run TestChaos -args -duration=$(DURATION) -seed=$(SEED)
 
 conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings
 	@script/conformance $(abspath $(TRACES))
