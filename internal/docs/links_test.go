@@ -17,6 +17,8 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	target  = regexp.MustCompile(`(?m)^([a-z-]+):`)
 	example = regexp.MustCompile(`\./((?:examples|cmd|script|bench)/[\w./-]+)`)
+	command = regexp.MustCompile(`(?m)^stint ([a-z]+)`)
+	use     = regexp.MustCompile(`(?:Use|name): +"([a-z]+)`)
 	made    = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
 	member  = regexp.MustCompile("`(?:stint\\.)?([A-Z]\\w+)\\.([A-Z]\\w+)")
 	name    = regexp.MustCompile("`stint\\.([A-Z]\\w+)")
@@ -76,34 +78,55 @@ func anchors(text string) []string {
 	return all
 }
 
-// TestCommands looks for the make targets, examples and scripts that the pages
-// name.
+// TestCommands looks for the make targets, examples, scripts and commands of
+// stint that the pages name.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	require.NoError(t, err)
-	targets := map[string]bool{}
-	for _, m := range target.FindAllStringSubmatch(string(makefile), -1) {
-		targets[m[1]] = true
-	}
+	targets := firstGroups(target, string(makefile))
+	commands := []string{"help", "completion"} // cobra's own
+	walk(t, ".go", func(path string) {
+		if strings.HasPrefix(path, "cmd/stint/") {
+			text, err := os.ReadFile(filepath.Join(root, path))
+			require.NoError(t, err)
+			commands = append(commands, firstGroups(use, string(text))...)
+		}
+	})
 	for _, p := range findPages(t) {
-		code := ""
-		for _, b := range p.blocks("", "sh", "console", "bash", "shell") {
-			code += b.text
+		text := shell(p)
+		for _, name := range firstGroups(made, text) {
+			assert.Contains(t, targets, name, "%s names the make target", p.name)
 		}
-		for i, part := range strings.Split(strings.ReplaceAll(p.text, "```", ""), "`") {
-			if i%2 == 1 {
-				code += part + "\n"
-			}
+		for _, name := range firstGroups(command, text) {
+			assert.Contains(t, commands, name, "%s names the command", p.name)
 		}
-		for _, m := range made.FindAllStringSubmatch(code, -1) {
-			assert.True(t, targets[m[1]], "%s names make %s, of which the Makefile knows nothing", p.name, m[1])
-		}
-		for _, m := range example.FindAllStringSubmatch(code, -1) {
-			_, err := os.Stat(filepath.Join(root, m[1]))
+		for _, path := range firstGroups(example, text) {
+			_, err := os.Stat(filepath.Join(root, path))
 			assert.NoError(t, err, "%s names it", p.name)
 		}
 	}
+}
+
+// shell is what a page has in code spans, and in blocks that are no language.
+func shell(p page) string {
+	var text strings.Builder
+	for _, b := range p.blocks("", "sh", "console", "bash", "shell") {
+		text.WriteString(b.text)
+	}
+	for i, part := range strings.Split(strings.ReplaceAll(p.text, "```", ""), "`") {
+		if i%2 == 1 {
+			text.WriteString("\n" + part)
+		}
+	}
+	return text.String()
+}
+
+func firstGroups(re *regexp.Regexp, text string) (all []string) {
+	for _, m := range re.FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	return all
 }
 
 // TestNames looks up what the pages call stint.X, X.Method or X.Field, where X
