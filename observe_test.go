@@ -16,25 +16,21 @@ func TestVerdictOf(t *testing.T) {
 	ended, end := context.WithCancelCause(t.Context())
 	end(stint.ErrShutdown)
 	plain := errors.New("plain")
-	for _, c := range []struct {
-		ctx  context.Context
-		err  error
-		want stint.Verdict
-	}{
-		{t.Context(), nil, stint.VerdictSucceeded},
-		{ended, nil, stint.VerdictSucceeded},
-		{t.Context(), plain, stint.VerdictFailed},
-		{t.Context(), stint.Code(7, plain), stint.VerdictFailed},
-		{ended, plain, stint.VerdictInterrupted},
-		{ended, stint.FailJob(plain), stint.VerdictJobFailed},
-		{t.Context(), stint.FailIndex(nil), stint.VerdictIndexFailed},
-		{t.Context(), stint.Ignore(plain), stint.VerdictIgnored},
-		{t.Context(), stint.Snooze(0), stint.VerdictSnoozed},
-	} {
-		got := stint.VerdictOf(c.ctx, c.err)
-		require.Equal(t, c.want, got)
+	check := func(ctx context.Context, err error, want stint.Verdict) {
+		t.Helper()
+		got := stint.VerdictOf(ctx, err)
+		require.Equal(t, want, got)
 		require.Contains(t, stint.Verdicts(), got)
 	}
+	check(t.Context(), nil, stint.VerdictSucceeded)
+	check(ended, nil, stint.VerdictSucceeded)
+	check(t.Context(), plain, stint.VerdictFailed)
+	check(t.Context(), stint.Code(7, plain), stint.VerdictFailed)
+	check(ended, plain, stint.VerdictInterrupted)
+	check(ended, stint.FailJob(plain), stint.VerdictJobFailed)
+	check(t.Context(), stint.FailIndex(nil), stint.VerdictIndexFailed)
+	check(t.Context(), stint.Ignore(plain), stint.VerdictIgnored)
+	check(t.Context(), stint.Snooze(0), stint.VerdictSnoozed)
 }
 
 // A named job submitted again in another trace is the same job.

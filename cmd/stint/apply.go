@@ -16,8 +16,9 @@ func (a *app) applyCommand() *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Store the jobs and cron jobs of manifests",
-		Long: "Store the Jobs and CronJobs of batch/v1 manifests, YAML or JSON, with the annotation stint.dev/kind. All are checked before any is\n" +
+		Short: "Store the jobs, cron jobs, config maps and secrets of manifests",
+		Long: "Store the Jobs and CronJobs of batch/v1 manifests, YAML or JSON, with the annotation stint.dev/kind, and ConfigMaps and Secrets (these need\n" +
+			"the keys of STINT_KEYS). All are checked before any is\n" +
 			"stored. A manifest goes to the queue of --queue, else to that of its namespace, else to STINT_QUEUE. Applying the same again does nothing; a job that\n" +
 			"is there with another spec is a conflict (exit code 7), a cron job is changed.",
 		Example: "  stint apply -f jobs.yaml\n  kubectl get cronjob nightly -o yaml | stint apply -q media -f -",
@@ -95,21 +96,73 @@ func (a *app) apply(ctx context.Context, all []batchv1.Object, dryRun bool) erro
 // queueOf is the queue that a manifest goes to.
 func (a *app) queueOf(o batchv1.Object) (*stint.Queue, error) {
 	if a.name == "" && o.Namespace != "" {
-		rdb, err := a.client()
-		if err != nil {
-			return nil, err
-		}
-		return stint.NewQueue(o.Namespace, rdb), nil
+		return a.queueNamed(o.Namespace)
 	}
 	return a.queue()
 }
 
 // applied stores one object, and tells what it is and what was done.
 func applied(ctx context.Context, q *stint.Queue, o batchv1.Object, dryRun bool) (what, did string, err error) {
-	if o.CronJob != nil {
+	switch {
+	case o.CronJob != nil:
 		did, err = applyCron(ctx, q, *o.CronJob, dryRun)
 		return "cronjob/" + o.CronJob.Name, did, err
+	case o.ConfigMap != nil:
+		did, err = applyObject(o.ConfigMap.Name, dryRun, func(name string) (string, error) {
+			c, err := q.GetConfigMap(ctx, name)
+			if err != nil {
+				return "", err
+			}
+			return c.ResourceVersion, nil
+		}, func() (string, error) {
+			c, err := q.ApplyConfigMap(ctx, *o.ConfigMap)
+			if err != nil {
+				return "", err
+			}
+			return c.ResourceVersion, nil
+		})
+		return "configmap/" + o.ConfigMap.Name, did, err
+	case o.Secret != nil:
+		did, err = applyObject(o.Secret.Name, dryRun, func(name string) (string, error) {
+			c, err := q.GetSecret(ctx, name)
+			if err != nil {
+				return "", err
+			}
+			return c.ResourceVersion, nil
+		}, func() (string, error) {
+			c, err := q.ApplySecret(ctx, *o.Secret)
+			if err != nil {
+				return "", err
+			}
+			return c.ResourceVersion, nil
+		})
+		return "secret/" + o.Secret.Name, did, err
 	}
+	return applyJob(ctx, q, o, dryRun)
+}
+
+// applyObject stores what has a resource version, which tells whether it has
+// changed.
+func applyObject(name string, dryRun bool, get func(name string) (string, error), put func() (string, error)) (did string, err error) {
+	before, err := get(name)
+	if err != nil && !errors.Is(err, stint.ErrNotFound) {
+		return "", err
+	}
+	did = "created"
+	if before != "" {
+		did = "configured"
+	}
+	if dryRun {
+		return did + " (dry run)", nil
+	}
+	after, err := put()
+	if err == nil && after == before {
+		did = "unchanged"
+	}
+	return did, err
+}
+
+func applyJob(ctx context.Context, q *stint.Queue, o batchv1.Object, dryRun bool) (what, did string, err error) {
 	name, did := o.Job.Spec.Name, "created"
 	if name != "" {
 		if _, err := q.Get(ctx, name); err == nil {

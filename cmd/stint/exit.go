@@ -47,7 +47,7 @@ func codeOf(err error) int {
 		return exitOK
 	case errors.As(err, &c):
 		return c.code
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid), errors.Is(err, stint.ErrNoKeys):
 		return exitUsage
 	case errors.Is(err, stint.ErrNotFound):
 		return exitNotFound

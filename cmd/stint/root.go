@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -86,7 +88,7 @@ It needs the Redis, by --redis or the variable REDIS_URL, and for most commands 
 		a.queuesCommand(), a.workersCommand(), a.topCommand())
 	add("steer", a.submitCommand(), a.applyCommand(), a.suspendCommand(), a.resumeCommand(), a.scaleCommand(), a.retryCommand(),
 		a.deleteCommand(), a.evictCommand(), a.cronCommand())
-	add("operate", a.doctorCommand(), a.aclCommand())
+	add("operate", a.auditCommand(), a.doctorCommand(), a.aclCommand(), a.dashboardCommand())
 	return root
 }
 
@@ -120,11 +122,35 @@ func (a *app) queue() (*stint.Queue, error) {
 	if name == "" {
 		return nil, fail(exitUsage, "no queue: give --queue or set STINT_QUEUE; stint queues lists those that there are")
 	}
+	return a.queueNamed(name)
+}
+
+func (a *app) queueNamed(name string) (*stint.Queue, error) {
 	rdb, err := a.client()
 	if err != nil {
 		return nil, err
 	}
-	return stint.NewQueue(name, rdb), nil
+	keys, err := keysOf(a.env("STINT_KEYS"))
+	if err != nil {
+		return nil, err
+	}
+	return stint.NewQueue(name, rdb, stint.QueueConfig{Keys: keys}), nil
+}
+
+// keysOf reads keys as ID:BASE64, parted by commas. Errors do not show them.
+func keysOf(text string) (keys []stint.Key, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for i, one := range strings.Split(text, ",") {
+		id, secret, _ := strings.Cut(strings.TrimSpace(one), ":")
+		data, err := base64.StdEncoding.DecodeString(secret)
+		if err != nil || id == "" || len(data) == 0 {
+			return nil, fail(exitUsage, "STINT_KEYS: key %d must be ID:BASE64 of 32 bytes", i+1)
+		}
+		keys = append(keys, stint.Key{ID: id, Secret: stint.NewSecretValue(data)})
+	}
+	return keys, nil
 }
 
 // now is the time of the Redis, by which ages are told.
