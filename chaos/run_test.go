@@ -300,6 +300,7 @@ func (r *run) submit(ctx context.Context, who int, rnd *rand.Rand) {
 		job, err := q.Submit(ctx, args, spec)
 		if err != nil {
 			r.refused(err)
+			pause(ctx, 100)
 			continue
 		}
 		j := &told{name: job.Name, parallelism: *job.Spec.Parallelism, steered: steer}
@@ -309,10 +310,14 @@ func (r *run) submit(ctx context.Context, who int, rnd *rand.Rand) {
 		r.mu.Lock()
 		r.jobs = append(r.jobs, j)
 		r.mu.Unlock()
-		select {
-		case <-time.After(time.Duration(rnd.IntN(250)) * time.Millisecond):
-		case <-ctx.Done():
-		}
+		pause(ctx, rnd.IntN(250))
+	}
+}
+
+func pause(ctx context.Context, ms int) {
+	select {
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+	case <-ctx.Done():
 	}
 }
 
