@@ -20,8 +20,11 @@ import (
 func Redis() (redis.UniversalClient, func()) {
 	m := newServer()
 	rdb := redis.NewClient(&redis.Options{
-		Addr:   "127.0.0.1:1", // never dialled; a name would be looked up
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+		Addr: "127.0.0.1:1", // never dialled; a name would be looked up
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			pipe, err := m.Dial()
+			return &conn{Conn: pipe}, err
+		},
 	})
 	return rdb, func() {
 		_ = rdb.Close()

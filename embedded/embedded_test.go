@@ -1,6 +1,8 @@
 package embedded_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,26 @@ func TestRedisKeepsAndExpires(t *testing.T) {
 	require.Equal(t, "1", rdb.Get(ctx, "kept").Val())
 	require.Eventually(t, func() bool { return rdb.Exists(ctx, "gone").Val() == 0 }, 5*time.Second, time.Millisecond)
 	require.Equal(t, "1", rdb.Get(ctx, "kept").Val())
+}
+
+// Commands and answers may be more than fits any buffer on the way.
+func TestLongPipeline(t *testing.T) {
+	t.Parallel()
+	rdb, stop := embedded.Redis()
+	defer stop()
+	value := strings.Repeat("x", 300)
+	var got []*redis.StringCmd
+	_, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for i := range 1000 {
+			p.Set(t.Context(), strconv.Itoa(i), value, 0)
+			got = append(got, p.Get(t.Context(), strconv.Itoa(i)))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	for _, c := range got {
+		require.Equal(t, value, c.Val())
+	}
 }
 
 func TestServersAreApart(t *testing.T) {
