@@ -12,7 +12,7 @@ export STINT_REQUIRE_REDIS = 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-test: redis ## all tests of all modules, on miniredis and a real Redis
+test: redis chromium ## all tests of all modules, on miniredis, a real Redis and in a real browser
 	@set -e; for m in $(MODULES); do echo "== go test, module $$m"; (cd $$m && go test -timeout 8m ./...); done
 
 check: ## what CI runs: lint, test, conformance, bench-quick
@@ -55,6 +55,9 @@ bench-quick: redis ## stint beside asynq and bare Streams, in 50 seconds: JSON o
 
 redis: ## find or install a redis-server, which the tests start
 	@script/redis
+
+chromium: ## find or install a Chromium, in which the dashboard is tested
+	@script/chromium
 
 tidy: ## tidy all modules
 	@set -e; for m in $(MODULES) tools; do (cd $$m && go mod tidy); done

@@ -142,7 +142,7 @@ func (b *board) page(name string, load loader) http.Handler {
 
 func (b *board) pageOf(in *request, name string, data any) *page {
 	p := &page{
-		Brand: b.cfg.Title, Name: name, Title: titles[name], Root: rootOf(in.URL.Path), Live: live[name], Data: data, request: in,
+		Brand: b.cfg.Title, Name: name, Title: titles[name], Root: rootOf(in.URL.EscapedPath()), Live: live[name], Data: data, request: in,
 		Path: strings.TrimPrefix(in.URL.EscapedPath(), "/"), Done: dones[in.URL.Query().Get("done")],
 	}
 	if t, ok := data.(titled); ok {
@@ -240,7 +240,7 @@ func (b *board) action(do func(*request) (to string, err error)) http.Handler {
 			b.refuse(w, in, err)
 			return
 		}
-		w.Header().Set("Location", rootOf(r.URL.Path)+to)
+		w.Header().Set("Location", rootOf(r.URL.EscapedPath())+to)
 		w.WriteHeader(http.StatusSeeOther)
 	})
 }

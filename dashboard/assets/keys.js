@@ -26,8 +26,10 @@ export function keys(toggleTheme) {
 
 function toFilter() {
   const filter = document.getElementById("q");
-  if (filter) filter.select();
-  else location.href = `${document.body.dataset.root}jobs`;
+  if (filter) {
+    filter.focus();
+    filter.select();
+  } else location.href = `${document.body.dataset.root}jobs`;
 }
 
 function move(by) {

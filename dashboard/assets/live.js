@@ -48,33 +48,38 @@ export function follow() {
 }
 
 function replace(html) {
-  const page = new DOMParser().parseFromString(html, "text/html");
-  morph(document.getElementById("main"), page.body);
+  // Within an element, so that blanks at the beginning count as they do there.
+  const page = new DOMParser().parseFromString(`<main>\n${html}\n</main>`, "text/html");
+  morph(document.getElementById("main"), page.body.firstChild);
   document.dispatchEvent(new Event("stint:page"));
 }
 
-// morph gives a node the children of another one.
+// morph gives a node the children of another one. Those with an id are found
+// wherever they have moved to.
 export function morph(into, from) {
   let old = into.firstChild;
-  for (let next = from.firstChild; next; ) {
-    const after = next.nextSibling;
-    if (old && same(old, next)) {
-      if (old.nodeType === Node.TEXT_NODE) {
-        if (old.data !== next.data) old.data = next.data;
-      } else if (!old.hasAttribute?.("data-keep")) {
-        attributes(old, next);
-        if (!(old instanceof HTMLTimeElement)) morph(old, next);
-      }
-      old = old.nextSibling;
-    } else {
-      into.insertBefore(document.importNode(next, true), old);
-      if (old && !keeps(old, from)) {
-        const gone = old;
-        old = old.nextSibling;
-        gone.remove();
-      }
+  for (let next = from.firstChild; next; next = next.nextSibling) {
+    if (next.id && old?.id !== next.id) {
+      const moved = [...into.children].find((n) => n.id === next.id);
+      if (moved) old = into.insertBefore(moved, old);
     }
-    next = after;
+    const text = next.nodeType === Node.TEXT_NODE;
+    while (!text && old?.nodeType === Node.TEXT_NODE) {
+      const gone = old;
+      old = old.nextSibling;
+      gone.remove();
+    }
+    if (old && same(old, next)) {
+      renew(old, next);
+      old = old.nextSibling;
+      continue;
+    }
+    into.insertBefore(document.importNode(next, true), old);
+    if (old && !text && !stays(old, from)) {
+      const gone = old;
+      old = old.nextSibling;
+      gone.remove();
+    }
   }
   while (old) {
     const gone = old;
@@ -83,18 +88,26 @@ export function morph(into, from) {
   }
 }
 
-// keeps tells a node that stands later in the new page: something was put
+function renew(old, next) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+  } else if (old.nodeType === Node.ELEMENT_NODE && !old.hasAttribute("data-keep")) {
+    attributes(old, next);
+    if (!(old instanceof HTMLTimeElement)) morph(old, next);
+  }
+}
+
+// stays tells a node that comes later in the new page: something was put
 // before it.
-function keeps(old, from) {
+function stays(old, from) {
   if (old.nodeType !== Node.ELEMENT_NODE) return false;
-  for (let n = from.firstChild; n; n = n.nextSibling) if (n.isEqualNode(old)) return true;
-  return false;
+  return [...from.children].some((n) => (old.id ? n.id === old.id : n.isEqualNode(old)));
 }
 
 function same(a, b) {
   if (a.nodeType !== b.nodeType) return false;
   if (a.nodeType !== Node.ELEMENT_NODE) return a.nodeType === Node.TEXT_NODE;
-  return a.tagName === b.tagName && (a.className === b.className || a.namespaceURI === "http://www.w3.org/2000/svg") && a.getAttribute("src") === b.getAttribute("src");
+  return a.tagName === b.tagName && a.id === b.id && (a.className === b.className || a.namespaceURI === "http://www.w3.org/2000/svg") && a.getAttribute("src") === b.getAttribute("src");
 }
 
 const own = new Set(["open", "data-sent"]); // set by the user, or by scripts

@@ -42,7 +42,7 @@ class IndexMap extends HTMLElement {
     this.#out.addEventListener("click", () => this.#leave());
     this.#where = element("span", { className: "where dim" });
     tools.append(this.#out, this.#where);
-    this.#canvas = element("canvas", { tabIndex: 0 });
+    this.#canvas = element("canvas", { tabIndex: 0, width: 1000, height: 60 });
     this.#canvas.setAttribute("role", "application");
     this.#canvas.setAttribute("aria-label", "Map of the indexes: arrow keys move, Enter goes in, Backspace out");
     this.#canvas.dataset.keys = "";
