@@ -12,6 +12,15 @@ var lasting = []string{
 	"OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT", "ERR", "user_script", "NOSCRIPT",
 }
 
+// replyError is an error that Redis could have answered.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+func (replyError) RedisError()     {}
+
+// errRecord is the answer about a job whose record is something else.
+const errRecord = replyError("WRONGTYPE the key of the job's record holds something else")
+
 // Damaged tells an error that is about what the keys of a script hold, and
 // stays the same for as long as nobody mends these.
 func Damaged(err error) bool {

@@ -78,6 +78,9 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 				out[at].Err = err
 			case n < len(flags):
 				out[at].Counted = flags[n] == '1'
+				if flags[n] == 'D' {
+					out[at].Err = errRecord
+				}
 			default:
 				out[at].Err = verdictOf(word)
 			}

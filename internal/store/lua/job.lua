@@ -143,9 +143,11 @@ local function policy(text, counts)
   return rules, hits
 end
 
--- load reads a job's record: nil when there is none, or it is another's.
-local function load(K, uid)
-  local r = redis.call('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests')
+-- load reads a job's record: nil when there is none, or it is another's. With
+-- redis.pcall to read it by, a key that holds something else is nil and true.
+local function load(K, uid, read)
+  local r = (read or redis.call)('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests')
+  if r.err then return nil, true end
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
   local rules, s = rules_of(r[2] or ''), state_of(r[3] or '')
   if not (rules and s) then return nil end

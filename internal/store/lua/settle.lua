@@ -10,7 +10,8 @@
 -- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
 -- an error record and a message; G given back
--- returns 'OK <one digit per task>', '1' counted, '0' not | 'ALIVE' the worker beats again
+-- returns 'OK <one character per task>', '1' counted, '0' not, 'D' not ended, since its job's record is damaged | 'ALIVE'
+-- the worker beats again
 local now, nlanes = clock(ARGV[1]), tonumber(ARGV[4])
 if ARGV[2] ~= '' and (redis.call('HGET', KEYS[6], ARGV[2]) or '') ~= ARGV[3] then return 'ALIVE' end
 
@@ -25,11 +26,9 @@ for i = 1, nlanes do
 end
 
 -- result reads what became of a task from ARGV[at] on.
-local function result(lane)
+local function result()
   local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
   local r = { verdict = verdict, entry = entry, slot = slot, ended = now - ago, hits = hits, rest = rest, arg = at + 1 }
-  lane.entries[#lane.entries + 1] = entry
-  lane.results[#lane.results + 1] = r
   if CARRIES[verdict] > 0 and #ARGV[at + 1] > LONGEST then long = #ARGV[at + 1] end
   at = at + 1 + CARRIES[verdict]
   return r
@@ -41,8 +40,14 @@ while at <= #ARGV do
   local tasks, plain = tonumber(ARGV[at + 2]), ARGV[at + 3] == 'P'
   if plain then j.plain = at + 4 end
   at = at + (plain and 11 or 4)
-  for i = 1, tasks do j.results[i] = result(lane) end
-  j.job = load(j.keys, j.uid)
+  for i = 1, tasks do j.results[i] = result() end
+  j.job, j.damaged = load(j.keys, j.uid, redis.pcall) -- what is damaged keeps no others from being settled
+  if not j.damaged then
+    for _, r in ipairs(j.results) do
+      lane.entries[#lane.entries + 1] = r.entry
+      lane.results[#lane.results + 1] = r
+    end
+  end
   jobs[#jobs + 1] = j
 end
 if long then return too_long('settle', long) end
@@ -205,7 +210,7 @@ local out = {}
 for _, j in ipairs(jobs) do
   local any = false
   for _, r in ipairs(j.results) do
-    out[#out + 1] = r.taken and '1' or '0'
+    out[#out + 1] = j.damaged and 'D' or r.taken and '1' or '0'
     any = any or r.taken
   end
   if any then apart(settle, j) end

@@ -29,6 +29,7 @@ for i = 1, nlanes do
 end
 
 local jobs, at, key, refused = {}, 5 + nlanes, 8 + 2 * nlanes, false
+local before = {} -- jobs of this call, by their keys: uid and sum
 while at <= #ARGV do
   local lane = tonumber(ARGV[at + 1])
   if ARGV[at] == 'P' then
@@ -36,13 +37,15 @@ while at <= #ARGV do
     at = at + 4
   else
     local j = { lane = lane, key = key, at = at + 2 }
-    local old = redis.call('HMGET', KEYS[key], 'uid', 'sum')
+    local old = before[KEYS[key]] or redis.call('HMGET', KEYS[key], 'uid', 'sum')
     if old[1] then
       if old[1] == ARGV[at + 3] then j.answer = 'NEW'
       elseif old[2] and old[2] ~= '' and string.find(ARGV[at + 9], old[2], 1, true) then j.answer = 'OLD ' .. old[1]
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
     elseif full[lane] then
       j.answer, refused = 'FULL', true
+    else
+      before[KEYS[key]] = { ARGV[at + 3], string.match(ARGV[at + 9], '^%S*') }
     end
     jobs[#jobs + 1] = j
     at, key = at + 11, key + 7
