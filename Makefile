@@ -3,11 +3,13 @@ LINT     = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 MODULES  = $(dir $(shell find . -name go.mod -not -path './tools/*' -not -path '*/testdata/*'))
 TRACES  ?= internal/conformance/testdata/traces
 FUZZTIME ?= 30s
+SOAK    ?= 10m
+SCRIPTS ?= claim finish enqueue submit settle job
 
 # Tests fail, and are not skipped, when there is no server for them.
 export STINT_REQUIRE_REDIS = 1
 
-.PHONY: help chaos test check lint fmt race cover fuzz conformance bench bench-quick redis tidy
+.PHONY: help chaos test check lint fmt race cover fuzz conformance bench bench-quick redis tidy soak mutate
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +44,12 @@ DURATION ?= 3m
 SEED ?= 0
 chaos: redis ## kill, stop, cut and reset what jobs stand on, and check: DURATION=3m SEED=0
 	@go test ./chaos -count=1 -v -timeout 24h -run TestChaos -args -duration=$(DURATION) -seed=$(SEED)
+
+soak: redis ## jobs of every shape for SOAK (10m), and the slope of Redis's memory
+	STINT_SOAK=$(SOAK) go test -count=1 -timeout 0 -v -run '^TestSoak$$' .
+
+mutate: ## delete one line of a script at a time and list what no test notices: SCRIPTS="claim finish"
+	nice go run ./internal/mutate $(SCRIPTS)
 
 conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings
 	@script/conformance $(abspath $(TRACES))

@@ -2,7 +2,6 @@ package stint
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -78,7 +77,9 @@ func (e *NotDurableError) Unwrap() error { return e.Cause }
 
 // submitDurably submits one job by itself.
 func (q *Queue) submitDurably(ctx context.Context, job *Job, sub store.Submission) (*Job, error) {
-	answers, short, err := q.submitBatch(ctx, rand.Text(), "1", []store.Submission{sub})
+	turn := q.loners.take()
+	answers, short, err := q.submitBatch(ctx, turn, []store.Submission{sub})
+	q.loners.give(turn, err)
 	if err != nil {
 		return nil, err
 	}
@@ -93,10 +94,10 @@ func (q *Queue) submitDurably(ctx context.Context, job *Job, sub store.Submissio
 
 // submitBatch submits jobs together, all or none, and waits as the queue is
 // told to; short tells that not all was reached.
-func (q *Queue) submitBatch(ctx context.Context, id, op string, subs []store.Submission) ([]store.Answer, *NotDurableError, error) {
-	want := q.cfg.Durability
+func (q *Queue) submitBatch(ctx context.Context, turn *loner, subs []store.Submission) ([]store.Answer, *NotDurableError, error) {
+	want, op := q.cfg.Durability, turn.next()
 	if !want.waits() {
-		answers, err := submitSurely(ctx, q.store, id, op, true, subs)
+		answers, err := submitSurely(ctx, q.store, turn.id, op, true, subs)
 		return answers, nil, err
 	}
 	type outcome struct {
@@ -105,7 +106,7 @@ func (q *Queue) submitBatch(ctx context.Context, id, op string, subs []store.Sub
 	}
 	d := store.Durability(want)
 	o, err := surely(ctx, func() (o outcome, err error) {
-		o.answers, o.reached, err = q.store.SubmitDurably(ctx, id, op, true, subs, d)
+		o.answers, o.reached, err = q.store.SubmitDurably(ctx, turn.id, op, true, subs, d)
 		return o, err
 	})
 	if err != nil || o.reached.Enough(d) {

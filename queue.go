@@ -31,6 +31,7 @@ type Queue struct {
 	ring   *seal.Ring
 	err    error // the queue's name, its keys or its durability are bad
 	submit submitters
+	loners loners // of submissions that go by themselves
 	codec  Codec
 	log    *slog.Logger
 }

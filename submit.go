@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -42,6 +44,46 @@ func surely[A any](ctx context.Context, call func() (A, error)) (A, error) {
 		err = fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
 	return a, err
+}
+
+// loners lends out the names of submitters, each to one call at a time: so
+// Redis need not remember more of them than there are calls at a time.
+type loners struct {
+	mu   sync.Mutex // guards free
+	free []*loner
+}
+
+// loner is a submitter and the number of its last operation.
+type loner struct {
+	id    string
+	calls int64
+}
+
+func (t *loners) take() *loner {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.free); n > 0 {
+		last := t.free[n-1]
+		t.free = t.free[:n-1]
+		return last
+	}
+	return &loner{id: rand.Text()}
+}
+
+// give takes a name back, unless something of it may still arrive.
+func (t *loners) give(u *loner, err error) {
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.free = append(t.free, u)
+}
+
+// next is the number of the submitter's next operation.
+func (u *loner) next() string {
+	u.calls++
+	return strconv.FormatInt(u.calls, 10)
 }
 
 // sumOf tells whether two jobs of one name are the same.
@@ -90,10 +132,11 @@ func (q *Queue) SubmitMany(ctx context.Context, jobs []NewJob) ([]Submitted, err
 		}
 		return out, first
 	}
-	id := rand.Text()
+	turn := q.loners.take()
+	defer func() { q.loners.give(turn, first) }()
 	for from, to := 0, 0; from < len(subs); from = to {
 		to = from + store.AtOnce(subs[from:])
-		answers, short, err := q.submitBatch(ctx, id, fmt.Sprint(from), subs[from:to])
+		answers, short, err := q.submitBatch(ctx, turn, subs[from:to])
 		for i := from; i < to; i++ {
 			o := &out[i]
 			switch {
