@@ -88,15 +88,26 @@ func (r *rig) work(t *testing.T, q *stint.Queue, names ...string) {
 	require.NoError(t, <-done)
 }
 
-// span finds the ended span of a kind of job.
+// span finds the ended span of a kind of job, the first of several.
 func (r *rig) span(t *testing.T, name, kind string) sdktrace.ReadOnlySpan {
 	t.Helper()
+	return r.spanWith(t, name, "stint.kind", kind)
+}
+
+// spanOf finds the ended span of a job.
+func (r *rig) spanOf(t *testing.T, name, job string) sdktrace.ReadOnlySpan {
+	t.Helper()
+	return r.spanWith(t, name, "stint.job", job)
+}
+
+func (r *rig) spanWith(t *testing.T, name, key, value string) sdktrace.ReadOnlySpan {
+	t.Helper()
 	for _, s := range r.spans.Ended() {
-		if s.Name() == name && attributes(s)["stint.kind"] == kind {
+		if s.Name() == name && attributes(s)[key] == value {
 			return s
 		}
 	}
-	t.Fatalf("there is no span %s of %s", name, kind)
+	t.Fatalf("there is no span %s with %s %s", name, key, value)
 	return nil
 }
 
@@ -154,7 +165,7 @@ func TestSpansAreLinked(t *testing.T) {
 		require.Error(t, err)
 		r.work(t, q, "job-ok", "job-bad", "job-panics", plain.Name)
 		for _, kind := range []string{"ok", "bad", "panics"} {
-			sent, ran := r.span(t, "send media", kind), r.span(t, "process media", kind)
+			sent, ran := r.spanOf(t, "send media", "job-"+kind), r.spanOf(t, "process media", "job-"+kind)
 			require.Equal(t, trace.SpanKindProducer, sent.SpanKind())
 			require.Equal(t, trace.SpanKindConsumer, ran.SpanKind())
 			require.NotEqual(t, sent.SpanContext().TraceID(), ran.SpanContext().TraceID())
