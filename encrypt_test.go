@@ -3,7 +3,6 @@ package stint_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +42,9 @@ func TestEncryptedJobs(t *testing.T) {
 		})
 		startWorker(t, w)
 		for _, spec := range []stint.JobSpec{
-			{}, {Name: "named"}, {TTLAfterFinished: new(time.Duration(0))},
+			{},
+			{Name: "named"},
+			{TTLAfterFinished: new(time.Duration(0))},
 			{Name: "indexed", CompletionMode: stint.Indexed, Completions: new(3), Parallelism: new(2)},
 		} {
 			spec.Backoff = quick()
@@ -252,7 +253,7 @@ func TestLimitsCountWhatIsStored(t *testing.T) {
 		require.NoError(t, err)
 		_, err = q.Submit(ctx, named{strings.Repeat("x", fits)})
 		requireField(t, err, "args")
-		_, err = q.Submit(ctx, named{strings.Repeat("x", fits-100)}, stint.JobSpec{Name: fmt.Sprint("fits")})
+		_, err = q.Submit(ctx, named{strings.Repeat("x", fits-100)}, stint.JobSpec{Name: "fits"})
 		require.NoError(t, err)
 	})
 }
