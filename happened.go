@@ -39,6 +39,10 @@ const (
 	EventCompleted        = "Completed"
 	EventFailedMount      = "FailedMount" // an attempt could not start for want of a config map or secret
 
+	// EventMemoryLimitExceeded: attempts ran in a process that had more memory
+	// than the limits of all that it ran; each is counted once.
+	EventMemoryLimitExceeded = "MemoryLimitExceeded"
+
 	EventSawCompletedJob     = "SawCompletedJob"     // a run has finished
 	EventMissingJob          = "MissingJob"          // a run was deleted by somebody else
 	EventJobAlreadyActive    = "JobAlreadyActive"    // the policy Forbid put a run off
@@ -65,6 +69,8 @@ func (q *Queue) Events(ctx context.Context, name string) ([]JobEvent, error) {
 			e.Message = "Told " + many(h.Count, "attempt") + " to stop"
 		case EventFailedMount:
 			e.Type, e.Message = EventWarning, "A config map or secret that the job mounts is missing or does not open"
+		case EventMemoryLimitExceeded:
+			e.Type, e.Message = EventWarning, messages[h.Reason]
 		default:
 			e.Message = cmp.Or(messages["Job"+h.Reason], h.Reason)
 		}

@@ -190,6 +190,10 @@ type WorkerInfo struct {
 	// MemoryBytes is what its process has of Go's memory, the handlers of all
 	// tasks and everything else together. It is observed, and limits nothing.
 	MemoryBytes int64 `json:"memory,omitempty"`
+	// MemoryPressure: that was more than the memory limits of all attempts
+	// that it ran, at its last sign of life. It is false while one of them
+	// has no such limit.
+	MemoryPressure bool `json:"memoryPressure,omitempty"`
 	// Capacity is what it declares in [WorkerConfig], and InUse what its tasks
 	// in all its queues requested of that, at its last sign of life.
 	Capacity ResourceList `json:"capacity,omitempty"`

@@ -359,12 +359,20 @@ const (
 	// JobFailureTarget. Nothing changes after it but the TTL.
 	JobFailed ConditionType = "Failed"
 
+	// JobMemoryPressure is true while an attempt runs in a process that has
+	// more memory than the memory limits of all its attempts together; it
+	// becomes false when that ends, or the attempts do. It decides nothing.
+	// Its name is that of a condition of Kubernetes's nodes; see
+	// docs/resources.md.
+	JobMemoryPressure ConditionType = "MemoryPressure"
+
 	// DisruptionTarget is a condition of an attempt, not of a job: it was
 	// lost with its worker or evicted. A [FailurePolicy] can look for it.
 	DisruptionTarget ConditionType = "DisruptionTarget"
 )
 
-// Reasons of conditions. All but ReasonLostLimitExceeded are Kubernetes's.
+// Reasons of conditions. All but ReasonLostLimitExceeded and those of
+// JobMemoryPressure are Kubernetes's.
 const (
 	// ReasonPodFailurePolicy of FailureTarget and Failed: an attempt's
 	// failure matched a rule with action FailJob, or its handler returned
@@ -395,6 +403,10 @@ const (
 	ReasonJobSuspended = rules.ReasonJobSuspended
 	// ReasonJobResumed of Suspended when it has become false.
 	ReasonJobResumed = rules.ReasonJobResumed
+	// ReasonMemoryLimitExceeded of MemoryPressure while it is true.
+	ReasonMemoryLimitExceeded = "MemoryLimitExceeded"
+	// ReasonMemoryWithinLimits of MemoryPressure when it has become false.
+	ReasonMemoryWithinLimits = "MemoryWithinLimits"
 )
 
 // ConditionStatus is the state of a condition.

@@ -2,6 +2,8 @@ package stint
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,5 +172,112 @@ func TestLiftOfAnotherJob(t *testing.T) {
 		got, err := q.record(ctx, "job")
 		require.NoError(t, err)
 		require.NotEmpty(t, got.Lacks)
+	})
+}
+
+// What is noted of an attempt's memory twice is counted once, and what is noted
+// after its end changes nothing: that has ended the pressure.
+func TestMemoryMarksThatComeLate(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("marks", rdb)
+		spec := JobSpec{Name: "job", Completions: new(3), Parallelism: new(3), Resources: Resources{Limits: ResourceList{"memory": "1Ki"}}}
+		_, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: spec})
+		require.NoError(t, err)
+		r, err := q.record(ctx, "job")
+		require.NoError(t, err)
+		claim := store.Claim{Worker: "w", Op: "1", Lanes: []string{r.Lane()}, Max: 3, Lease: time.Second}
+		claimed, err := q.store.Claim(ctx, claim)
+		require.NoError(t, err)
+		require.Len(t, claimed.Tasks, 3)
+		entries := []string{claimed.Tasks[0].Entry, claimed.Tasks[1].Entry}
+		mark := func(over bool, uid string) error {
+			return q.store.MarkMemory(ctx, []store.MemoryMark{{Job: r.Key(), UID: uid, Over: over, Entries: entries}})[0]
+		}
+		look := func() (*store.Record, string) {
+			r, err := q.record(ctx, "job")
+			require.NoError(t, err)
+			for _, c := range conditions(r) {
+				if c.Type == JobMemoryPressure {
+					require.WithinDuration(t, time.Now(), c.TransitionAt, time.Minute)
+					return r, string(c.Status) + " " + c.Reason
+				}
+			}
+			return r, ""
+		}
+		counted := func(r *store.Record) int {
+			for _, h := range r.Happened() {
+				if h.Reason == EventMemoryLimitExceeded {
+					return h.Count
+				}
+			}
+			return 0
+		}
+		require.NoError(t, mark(false, r.UID))
+		_, is := look()
+		require.Empty(t, is, "what never began does not end")
+		for range 2 {
+			require.NoError(t, mark(true, r.UID))
+		}
+		first, is := look()
+		require.Equal(t, "True MemoryLimitExceeded", is)
+		require.Equal(t, 2, counted(first))
+		require.ErrorIs(t, mark(false, "another"), store.ErrGone)
+		require.NoError(t, mark(false, r.UID))
+		_, is = look()
+		require.Equal(t, "False MemoryWithinLimits", is)
+		require.NoError(t, mark(true, r.UID))
+		again, is := look()
+		require.Equal(t, "True MemoryLimitExceeded", is)
+		require.Equal(t, 2, counted(again), "once for each attempt")
+
+		end := func(i int) {
+			t.Helper()
+			results, err := q.lost(ctx, claimed.Tasks[i:i+1])
+			require.NoError(t, err)
+			require.NoError(t, q.store.Settle(ctx, results, store.Guard{}, 0)[0].Err)
+		}
+		end(0)
+		_, is = look()
+		require.Equal(t, "True MemoryLimitExceeded", is, "the other one runs")
+		end(1)
+		end(2)
+		ended, is := look()
+		require.Equal(t, "False MemoryWithinLimits", is)
+		require.NoError(t, mark(true, r.UID))
+		late, _ := look()
+		require.Equal(t, ended, late)
+		require.NoError(t, q.Delete(ctx, "job"))
+		require.ErrorIs(t, mark(true, r.UID), store.ErrGone)
+	})
+}
+
+// Whatever stands where marks are kept, the ends of attempts are counted.
+func TestDamagedMemoryMarks(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("marks", rdb)
+		for i, garbage := range []string{"x", "+", " +", "9-", "\x00\xff|", strings.Repeat("9", 400), strings.Repeat("1-1+ ", 1000)} {
+			name := fmt.Sprint("job-", i)
+			spec := JobSpec{Name: name, Resources: Resources{Limits: ResourceList{"memory": "1Ki"}}}
+			_, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: spec})
+			require.NoError(t, err)
+			r, err := q.record(ctx, name)
+			require.NoError(t, err)
+			claim := store.Claim{Worker: "w", Op: fmt.Sprint(i + 1), Lanes: []string{r.Lane()}, Max: 1, Lease: time.Second}
+			claimed, err := q.store.Claim(ctx, claim)
+			require.NoError(t, err)
+			require.Len(t, claimed.Tasks, 1)
+			require.NoError(t, rdb.HSet(ctx, "stint:{marks}:job:"+name, "memory", garbage).Err())
+			mark := store.MemoryMark{Job: r.Key(), UID: r.UID, Over: i%2 == 0, Entries: []string{claimed.Tasks[0].Entry}}
+			require.NoError(t, q.store.MarkMemory(ctx, []store.MemoryMark{mark})[0], garbage)
+			result := resultOf(&claimed.Tasks[0], &spec, outcome{verb: verbSucceed}, "w")
+			require.NoError(t, q.store.Settle(ctx, []store.Result{result}, store.Guard{}, 0)[0].Err, garbage)
+			job, err := q.Get(ctx, name)
+			require.NoError(t, err, garbage)
+			require.Equal(t, PhaseComplete, job.Phase())
+		}
 	})
 }

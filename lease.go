@@ -35,10 +35,12 @@ func (s *station) keepLeases(ctx context.Context) {
 			continue
 		}
 		idle = 0
+		s.w.watchMemory()
 		if err := s.renew(ctx, tasks); err != nil && ctx.Err() == nil {
 			s.log.Warn("renewal failed", "error", err)
 		}
 		s.noteStuck(tasks)
+		s.markMemory(ctx, tasks)
 	}
 }
 

@@ -163,6 +163,12 @@ func conditions(r *store.Record) []Condition {
 	case r.SuspendedAt > 0:
 		add(JobSuspended, ConditionFalse, ReasonJobResumed, r.SuspendedAt)
 	}
+	switch over, since := r.MemoryOver(); {
+	case over:
+		add(JobMemoryPressure, ConditionTrue, ReasonMemoryLimitExceeded, since)
+	case since > 0:
+		add(JobMemoryPressure, ConditionFalse, ReasonMemoryWithinLimits, since)
+	}
 	switch r.Phase {
 	case rules.FailureTarget:
 		add(JobFailureTarget, ConditionTrue, r.Reason, r.FateAt)
@@ -188,6 +194,8 @@ var messages = map[string]string{
 	ReasonFailedIndexes:            "Job has failed indexes",
 	ReasonCompletionsReached:       "Reached expected number of succeeded pods",
 	ReasonJobSuspended:             "Job suspended",
+	ReasonMemoryLimitExceeded:      "A process that runs attempts of the job has more memory than the limits of all that it runs",
+	ReasonMemoryWithinLimits:       "No attempt runs in a process with more memory than the limits of all that it runs",
 	ReasonJobResumed:               "Job resumed",
 }
 

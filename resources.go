@@ -55,7 +55,8 @@ type Resources struct {
 	// requested to the same amount.
 	Requests ResourceList `json:"requests,omitempty"`
 	// Limits are no less than the requests, and of a resource with a domain
-	// the same. They are kept for readers: nothing enforces them.
+	// the same. Nothing enforces them. That of memory is compared with what
+	// the worker's process has: see [JobMemoryPressure].
 	Limits ResourceList `json:"limits,omitempty"`
 }
 

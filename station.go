@@ -390,7 +390,7 @@ func (s *station) workerInfo() []byte {
 	s.mu.Unlock()
 	whole, inUse := s.w.room.whole, s.w.room.inUse()
 	data, _ := json.Marshal(map[string]any{
-		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n, "stuck": stuck, "memory": processMemory(),
+		"host": host, "pid": os.Getpid(), "kinds": s.kinds, "concurrency": s.w.cfg.Concurrency, "running": n, "stuck": stuck, "memory": s.w.cfg.MemoryInUse(), "memoryPressure": s.w.over.Load(),
 		"startedAt": s.began.UnixMilli(), "capacity": resourceList(whole), "inUse": resourceList(inUse),
 	})
 	return data

@@ -47,6 +47,7 @@ type RawTask struct {
 	notes   atomic.Bool
 	settled atomic.Bool
 	warned  atomic.Bool
+	over    bool          // it is marked so, as Worker.over; of the goroutine that renews leases
 	badArgs error         // they do not open
 	work    *cachedWork   // nil for a plain job
 	changed chan struct{} // closed when a mount changes; guarded by the station's mounts

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,11 @@ type WorkerConfig struct {
 	// that are not named are not limited; of any other resource that is not
 	// named there is none. Nothing enforces it beyond that.
 	Capacity ResourceList
+	// MemoryInUse reads how much memory the process has, in bytes, once in a
+	// third of the lease or so; by default what Go counts against GOMEMLIMIT.
+	// Set it where memory beyond Go's matters, to read what a container is
+	// charged with. It must not wait, and is called by several goroutines.
+	MemoryInUse func() int64
 	// Queues are further queues to take tasks from. Each is asked as often as
 	// the others.
 	Queues []*Queue
@@ -66,7 +72,8 @@ type Worker struct {
 	slots    slots
 	room     *room
 	log      *slog.Logger
-	mu       sync.Mutex // guards what follows
+	over     atomic.Bool // more memory is in use than all that runs may have
+	mu       sync.Mutex  // guards what follows
 	ran      bool
 	stations []*station // while it runs
 }
@@ -78,6 +85,9 @@ func NewWorker(q *Queue, cfg WorkerConfig) *Worker {
 	cfg.Lease = cmp.Or(cfg.Lease, DefaultLease)
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
 	cfg.CancelTimeout = cmp.Or(cfg.CancelTimeout, DefaultCancelTimeout)
+	if cfg.MemoryInUse == nil {
+		cfg.MemoryInUse = processMemory
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -37,6 +37,7 @@ type Record struct {
 	Deleting        bool
 	Log             string // of its own events; see Happened
 	Lacks           string // until when at most it is parked, for want of which object, and why; "" for none
+	Memory          string // which tasks use too much; see MemoryOver
 	Done, Bad       indexset.Set
 
 	// Of a plain job without a record:
@@ -153,7 +154,7 @@ func readRecord(h map[string]string) (*Record, error) {
 		Phase: rules.Phase(h["phase"]), Reason: h["reason"], Message: h["message"], Error: h["error"],
 		FateAt: n[0], EndedAt: n[1], StartedAt: n[2], Suspended: n[3] == 1, SuspendedAt: n[4],
 		Succeeded: int(n[5]), Failed: int(n[6] - n[16]), RetryAt: n[9],
-		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1, Log: h["log"], Lacks: h["lacks"],
+		Active: int(n[11]), Ending: int(n[12]), Deleting: n[14] == 1, Log: h["log"], Lacks: h["lacks"], Memory: h["memory"],
 	}, nil
 }
 

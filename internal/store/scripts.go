@@ -62,6 +62,8 @@ var (
 	lackingSrc string
 	//go:embed lua/lift.lua
 	liftSrc string
+	//go:embed lua/memory.lua
+	memorySrc string
 	//go:embed lua/auditjob.lua
 	auditJobSrc string
 	//go:embed lua/auditstream.lua
@@ -104,6 +106,7 @@ var (
 	parkScript    = redis.NewScript(jobSrc + parkSrc)
 	lackingScript = redis.NewScript(lackingSrc)
 	liftScript    = redis.NewScript(jobSrc + liftSrc)
+	memoryScript  = redis.NewScript(jobSrc + memorySrc)
 
 	auditJobScript    = redis.NewScript(auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)

@@ -146,7 +146,7 @@ end
 -- load reads a job's record: nil when there is none, or it is another's. With
 -- redis.pcall to read it by, a key that holds something else is nil and true.
 local function load(K, uid, read)
-  local r = (read or redis.call)('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests')
+  local r = (read or redis.call)('HMGET', K.job, 'uid', 'rules', 'state', 'phase', 'reason', 'name', 'kind', 'owner', 'hits', 'success', 'labels', 'log', 'lacks', 'requests', 'memory')
   if r.err then return nil, true end
   if not r[1] or (uid ~= '' and r[1] ~= uid) then return nil end
   local rules, s = rules_of(r[2] or ''), state_of(r[3] or '')
@@ -154,7 +154,7 @@ local function load(K, uid, read)
   s.uid, s.rules, s.phase, s.reason = r[1], rules, r[4] or '', r[5] or ''
   s.name, s.kind, s.owner, s.labels, s.log = r[6], r[7], r[8] or '', r[11] or '', r[12] or ''
   s.lacks = tonumber(string.match(r[13] or '0', '^%d+'))
-  s.requests = r[14] or ''
+  s.requests, s.memory = r[14] or '', r[15] or ''
   s.success, s.hits = policy(r[10], r[9])
   return s
 end
@@ -167,6 +167,7 @@ local function save(K, J)
   if J.message then put('message', J.message) end
   if J.error then put('error', J.error) end
   if J.told then put('log', J.log) end
+  if J.marked then put('memory', J.memory) end
   if J.hit then put('hits', table.concat(J.hits, ',')) end
   redis.call('HSET', K.job, unpack(set))
 end
@@ -187,6 +188,22 @@ local function tell(J, reason, n)
     J.log = J.log .. reason .. ' ' .. n .. ' ' .. J.now .. ' ' .. now
   end
   J.told = true
+end
+
+-- mark follows which attempts are in a process that has more memory than it
+-- may: '+', '-' for one that was, '' for one that has ended. The text begins
+-- with the time since when there is a '+', or none. It has room for about a
+-- hundred attempts. It answers whether the attempt is new there.
+local function mark(J, entry, sign)
+  local since, list = string.match(J.memory, '^(%d*)(.*)$')
+  local was = string.find(list, '+', 1, true) ~= nil
+  local at = string.find(list, ' ' .. entry .. '+', 1, true) or string.find(list, ' ' .. entry .. '-', 1, true)
+  if at then list = string.sub(list, 1, at - 1) .. string.sub(list, at + #entry + 2)
+  elseif sign ~= '+' or #list > 2500 then return false end
+  if sign ~= '' then list = list .. ' ' .. entry .. sign end
+  if was ~= (string.find(list, '+', 1, true) ~= nil) then since = J.now end
+  J.memory, J.marked = since .. list, true
+  return not at
 end
 
 -- arm sets the job's one timer; whoever waits for timers hears of it when it
@@ -648,7 +665,7 @@ local function create(K, now, j)
     rules = rules_of(j.rules)
   end
   J.name, J.uid, J.kind, J.requests, J.owner, J.labels = j.name, j.uid, kind, requests, j.owner or '', j.labels or ''
-  J.log, J.lacks, J.phase, J.reason, J.rules = '', 0, '', '', rules
+  J.log, J.memory, J.lacks, J.phase, J.reason, J.rules = '', '', 0, '', '', rules
   J.success, J.hits = policy(j.success)
   J.record = { 'name', j.name, 'uid', j.uid, 'kind', kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
     'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }

@@ -14,7 +14,7 @@ if redis.call('HGET', K.job, 'gen') ~= ARGV[11] then return 'CONFLICT' end
 
 emit(K, J, 'Deleted')
 redis.call('UNLINK', K.tasks, K.ends, K.wait, K.data, K.done, K.bad)
-redis.call('HDEL', K.job, 'phase', 'reason', 'message', 'error', 'log', 'lacks')
+redis.call('HDEL', K.job, 'phase', 'reason', 'message', 'error', 'log', 'lacks', 'memory')
 redis.call('HSET', K.job, 'uid', ARGV[3], 'created', now, 'gen', 1, 'rules', ARGV[9], 'spec', ARGV[10], 'hits', ARGV[8],
   'state', NEW)
 redis.call('SET', K.done, ARGV[4])

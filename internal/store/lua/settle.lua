@@ -171,6 +171,7 @@ end
 local function count_all(results)
   local slots, before = {}, J.succeeded
   for _, r in ipairs(results) do
+    if r.taken and J.memory ~= '' then mark(J, r.entry, '') end
     if not r.taken then
       -- ended before
     elseif J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
@@ -201,6 +202,7 @@ local function settle(j)
   K, J, fate, success_at, failures = j.keys, j.job, nil, 0, {}
   if not J and j.plain then J = adopt(K, j.plain) end
   if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return end
+  J.now = now
   count_all(j.results)
   streak()
   sync(K, J, now, fate)
