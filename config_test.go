@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -336,6 +337,9 @@ func everything(t *testing.T, ctx context.Context, rdb redis.UniversalClient) st
 			v, err = rdb.LRange(ctx, key, 0, -1).Result()
 		default:
 			v, err = rdb.Get(ctx, key).Result()
+		}
+		if errors.Is(err, redis.Nil) {
+			continue // it has gone since it was listed
 		}
 		require.NoError(t, err, key)
 		_, _ = fmt.Fprintf(&out, "%s %v\n", key, v)

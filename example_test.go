@@ -263,3 +263,45 @@ func ExampleQueue_Suspend() {
 	// stint: job was suspended
 	// Suspended 0 <nil>
 }
+
+// A job mounts config maps and secrets of its queue, and its handler reads their
+// present state.
+func ExampleRawTask_Config() {
+	ctx := context.Background()
+	rdb, closeRedis := embedded.Redis()
+	defer closeRedis()
+	key := stint.Key{ID: "2026", Secret: stint.NewSecretValue("32 bytes from where secrets are.")}
+	q := stint.NewQueue("media", rdb, stint.QueueConfig{Keys: []stint.Key{key}})
+
+	if _, err := q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "sizes", Data: map[string]string{"width": "640"}}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	password := map[string]stint.SecretValue{"password": stint.NewSecretValue("hush")}
+	if _, err := q.ApplySecret(ctx, stint.Secret{Name: "storage", Data: password}); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	w := stint.NewWorker(q, stint.WorkerConfig{})
+	stint.HandleResult(w, func(_ context.Context, t *stint.Task[Resize]) (string, error) {
+		sizes, err := t.Config("sizes")
+		if err != nil {
+			return "", err
+		}
+		storage, err := t.Secret("storage")
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s to %s, password %v", t.Args.Album, sizes.Data["width"], storage.Data["password"]), nil
+	})
+	defer start(w)()
+
+	job, err := q.Submit(ctx, Resize{"holidays"}, stint.JobSpec{Mounts: []stint.Mount{{ConfigMap: "sizes"}, {Secret: "storage"}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(stint.Await[string](ctx, q, job.Name))
+	// Output: holidays to 640, password [redacted] <nil>
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,5 +122,76 @@ func TestMountsOfAPendingJobChange(t *testing.T) {
 		job, err := q.Wait(ctx, "typo")
 		require.NoError(t, err)
 		require.Equal(t, stint.PhaseComplete, job.Phase())
+	})
+}
+
+// callLog notes the words that a client sends to Redis.
+type callLog struct {
+	mu    sync.Mutex
+	words []string
+}
+
+func (a *callLog) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (a *callLog) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		a.note(cmd)
+		return next(ctx, cmd)
+	}
+}
+
+func (a *callLog) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		a.note(cmds...)
+		return next(ctx, cmds)
+	}
+}
+
+func (a *callLog) note(cmds ...redis.Cmder) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range cmds {
+		a.words = append(a.words, fmt.Sprintf("%.2000s", c.Args()))
+	}
+}
+
+// ofMounts counts the calls that name a key of config maps and secrets.
+func (a *callLog) ofMounts() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range a.words {
+		if strings.Contains(w, "}:object") || strings.Contains(w, "}:lacks") {
+			n++
+		}
+	}
+	return n
+}
+
+// Jobs without mounts ask nothing of Redis for these.
+func TestJobsWithoutMountsPayNothing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		var calls callLog
+		rdb.AddHook(&calls)
+		handle(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return nil })
+		for i := range 20 {
+			spec := stint.JobSpec{Backoff: quick()}
+			if i%2 == 0 {
+				spec.Name, spec.Completions, spec.Parallelism = fmt.Sprint("job-", i), new(5), new(5)
+			}
+			job, err := q.Submit(ctx, work{}, spec)
+			require.NoError(t, err)
+			_, err = q.Wait(ctx, job.Name)
+			require.NoError(t, err)
+		}
+		require.Zero(t, calls.ofMounts())
+		_, err := q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "app"})
+		require.NoError(t, err)
+		before := calls.ofMounts()
+		job, err := q.Submit(ctx, work{}, stint.JobSpec{Mounts: []stint.Mount{{ConfigMap: "app"}}})
+		require.NoError(t, err)
+		_, err = q.Wait(ctx, job.Name)
+		require.NoError(t, err)
+		require.Greater(t, calls.ofMounts(), before, "the test would see it")
 	})
 }

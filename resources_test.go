@@ -14,6 +14,8 @@ import (
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/internal/redistest"
+	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/store"
 )
 
 // asks is a spec whose attempts request these.
@@ -336,4 +338,61 @@ func TestResourcesAreChecked(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, "capacity[cpu]", invalid.Fields[0].Field)
 	require.NotEmpty(t, stint.ProcessCapacity()["cpu"])
+}
+
+// Attempts of jobs with other requests, and with none, end in one call: each is
+// counted, the next ones wait where they belong, and no lane is left behind.
+func TestOneSettleOfManyLanes(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		requests := []stint.ResourceList{nil, {"cpu": "1"}, {"cpu": "2"}, {"cpu": "1", "example.com/gpu": "1"}, {"cpu": "1"}}
+		lanes := []string{"work", "work~cpu=1000", "work~cpu=2000", "work~cpu=1000,example.com/gpu=1"}
+		for i, r := range requests {
+			spec := asks(fmt.Sprint("job-", i), r)
+			spec.Completions, spec.Parallelism = new(4), new(2)
+			_, err := q.Submit(ctx, work{i}, spec)
+			require.NoError(t, err)
+		}
+		s := store.New(rdb, q.Name())
+		settle := func(n int) *callLog {
+			t.Helper()
+			most := make([]int, len(lanes))
+			for i := range most {
+				most[i] = 10
+			}
+			claim := store.Claim{Worker: "w", Op: fmt.Sprint(n), Lanes: lanes, Most: most, Max: 100, Lease: time.Minute}
+			claimed, err := s.Claim(ctx, claim)
+			require.NoError(t, err)
+			require.Len(t, claimed.Tasks, 10)
+			results := make([]store.Result, 10)
+			for i := range results {
+				results[i] = store.Result{Task: &claimed.Tasks[i], Verdict: rules.Succeeded, Delay: -1}
+			}
+			calls := &callLog{}
+			rdb.AddHook(calls)
+			for _, o := range s.Settle(ctx, results, store.Guard{}, 0) {
+				require.NoError(t, o.Err)
+				require.True(t, o.Counted)
+			}
+			return calls
+		}
+		settle(1)
+		for i := range requests {
+			got, err := q.Get(ctx, fmt.Sprint("job-", i))
+			require.NoError(t, err)
+			require.Equal(t, 2, got.Status.Succeeded)
+			require.Equal(t, 2, got.Status.Active)
+		}
+		for lane, n := range map[string]int64{lanes[0]: 2, lanes[1]: 4, lanes[2]: 2, lanes[3]: 2} {
+			require.Equal(t, n, rdb.XLen(ctx, "stint:{promises}:ready:"+lane).Val(), lane)
+		}
+		require.Len(t, settle(2).words, 1, "one call for all of them")
+		for i := range requests {
+			got, err := q.Get(ctx, fmt.Sprint("job-", i))
+			require.NoError(t, err)
+			require.Equal(t, stint.PhaseComplete, got.Phase())
+		}
+		require.Empty(t, lanesLeft(ctx, t, rdb))
+		require.NoError(t, s.Leave(ctx, "w", "", lanes[:1]))
+	})
 }

@@ -42,6 +42,7 @@ type station struct {
 	resting atomic.Int64
 	lanes   lanes
 	cache   workCache
+	refused refusals
 	mounts  mounts
 	settler settler
 
@@ -65,7 +66,7 @@ func newStation(w *Worker, q *Queue) *station {
 		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
 	}
 	s.log = w.log.With("queue", q.name, "worker", s.id)
-	s.mounts = newMounts(q, s.log)
+	s.mounts, s.refused = newMounts(q, s.log), refusals{}
 	s.settler = settler{station: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	return s
 }
@@ -218,6 +219,7 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 	s.mu.Lock()
 	for _, t := range tasks {
 		s.tasks[t] = struct{}{}
+		delete(s.refused, t.UID)
 	}
 	s.mu.Unlock()
 	for _, t := range tasks {
@@ -235,25 +237,6 @@ func (s *station) release(ctx context.Context, t *RawTask) {
 	s.w.slots.give(1)
 	wake(ctx, s.w.room.give(t.task.Requests, 1, nil))
 }
-
-// refuse gives back a task that cannot be run here, because its job is gone
-// or cannot be read.
-func (s *station) refuse(ctx context.Context, t *RawTask, err error) {
-	s.release(ctx, t)
-	if !errors.Is(err, ErrJobDeleted) {
-		s.log.Warn("task given back: its job cannot be read", "job", t.Job, "error", err)
-	}
-	if _, torn := errors.AsType[*json.SyntaxError](err); torn && t.task.Plain {
-		t.spec = s.cache.plain // no version could have written it
-		s.settle(t, outcome{verb: verbFailJob, code: CodeUndecodable, message: bounded(err.Error(), maxMessageBytes)})
-		return
-	}
-	s.settle(t, outcome{verb: verbSnooze, delay: unreadableFor})
-}
-
-// unreadableFor is how long a task is left to other workers that this one
-// cannot read.
-const unreadableFor = 5 * time.Second
 
 // equip gives the task what the handler needs of its job.
 func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
