@@ -64,11 +64,11 @@ func (q *Queue) Index(ctx context.Context, name string, index int) (IndexInfo, e
 		}
 		return info, err
 	}
-	return info, q.readIndex(ctx, job, &info)
+	return info, q.readIndex(ctx, job, r.Lane(), &info)
 }
 
-func (q *Queue) readIndex(ctx context.Context, job *Job, info *IndexInfo) error {
-	s, err := q.store.Slot(ctx, job.Name, job.Kind, info.Index)
+func (q *Queue) readIndex(ctx context.Context, job *Job, lane string, info *IndexInfo) error {
+	s, err := q.store.Slot(ctx, job.Name, lane, info.Index)
 	if err != nil {
 		return q.steered(job.Name, err)
 	}

@@ -70,3 +70,19 @@ func TestIndex(t *testing.T) {
 		require.ErrorIs(t, err, stint.ErrNotFound)
 	})
 }
+
+// The worker of an index is told whether or not the job has requests.
+func TestIndexOfARequestingJob(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
+		runs, hold := make(chan struct{}), make(chan struct{})
+		handle(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { close(runs); <-hold; return nil })
+		job, err := q.Submit(ctx, work{}, stint.JobSpec{Resources: stint.Resources{Requests: stint.ResourceList{"cpu": "1"}}})
+		require.NoError(t, err)
+		<-runs
+		info, err := q.Index(ctx, job.Name, 0)
+		close(hold)
+		require.NoError(t, err)
+		require.NotEmpty(t, info.Task.Worker)
+	})
+}

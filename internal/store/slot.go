@@ -30,7 +30,7 @@ type SlotError struct {
 }
 
 // Slot reads a slot in one round trip, and one more to see who has its task.
-func (s *Store) Slot(ctx context.Context, name, kind string, slot int) (*Slot, error) {
+func (s *Store) Slot(ctx context.Context, name, lane string, slot int) (*Slot, error) {
 	var uid, task *redis.StringCmd
 	var done, bad *redis.IntCmd
 	var wait *redis.FloatCmd
@@ -62,7 +62,7 @@ func (s *Store) Slot(ctx context.Context, name, kind string, slot int) (*Slot, e
 	out.keep(kept.Val())
 	if f := strings.Fields(task.Val()); len(f) >= 2 {
 		out.Task = &Running{Slot: slot, Entry: f[0], Attempt: atoi(f[1])}
-		out.Task.Worker, err = s.Holder(ctx, kind, f[0])
+		out.Task.Worker, err = s.Holder(ctx, lane, f[0])
 		return out, err
 	}
 	return out, nil
