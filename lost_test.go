@@ -176,3 +176,33 @@ func lossyWorkload(t *testing.T, k int64, lose func(*redistest.Proxy) func(int, 
 	require.Empty(t, ran.twice())
 	require.NotZero(t, p.Lost(), "nothing was lost: the test tests nothing")
 }
+
+// What a worker gives back at its end without having known of it keeps the
+// rules of its spec, also where it is plain.
+func TestGivenBackUnknownKeepsItsRules(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		runs, hold := make(chan struct{}), make(chan struct{})
+		stop := handle(t, q, stint.WorkerConfig{Concurrency: 1}, func(context.Context, *stint.Task[work]) error { close(runs); <-hold; return nil })
+		_, err := q.Submit(ctx, work{})
+		require.NoError(t, err)
+		<-runs // and the worker claims no more
+		job, err := q.Submit(ctx, work{}, stint.JobSpec{BackoffLimit: new(0)})
+		require.NoError(t, err)
+		held, err := q.Held(ctx, "")
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		got, err := rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
+			Group: "w", Consumer: held[0].Worker, Streams: []string{"stint:{promises}:ready:work", ">"}, Count: 1, Block: -1,
+		}).Result()
+		require.NoError(t, err)
+		require.Len(t, got[0].Messages, 1)
+		go close(hold)
+		stop()
+		handle(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return errors.New("no") })
+		end, err := q.Wait(ctx, job.Name)
+		require.NoError(t, err)
+		require.Equal(t, stint.PhaseFailed, end.Phase())
+		require.Equal(t, 1, end.Status.Failed)
+	})
+}

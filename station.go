@@ -339,7 +339,11 @@ func (s *station) leave(base context.Context) error {
 			continue // the group may not exist yet
 		}
 		for i := range tasks {
-			s.settle(s.task(&tasks[i]), outcome{verb: verbSnooze})
+			t := s.task(&tasks[i])
+			if t.task.Plain {
+				t.spec, _ = s.cache.decode(t.task.Spec) // it gets its record by this
+			}
+			s.settle(t, outcome{verb: verbSnooze})
 		}
 	}
 	s.settler.flush(ctx)
