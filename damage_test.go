@@ -214,3 +214,24 @@ func TestForeignEntriesHarmNoOther(t *testing.T) {
 		}
 	})
 }
+
+// The tasks of a worker that died are ended, all but those of a damaged job.
+func TestDamagedJobKeepsNoOtherLost(t *testing.T) {
+	t.Parallel()
+	eachUnaudited(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		const prefix = "stint:{promises}:"
+		for _, name := range []string{"bad", "good"} {
+			_, err := q.Submit(ctx, work{}, stint.JobSpec{Name: name})
+			require.NoError(t, err)
+		}
+		require.NoError(t, rdb.XGroupCreate(ctx, prefix+"ready:work", "w", "0").Err())
+		require.NoError(t, rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "w", Consumer: "dead", Streams: []string{prefix + "ready:work", ">"}, Block: -1}).Err())
+		require.NoError(t, rdb.HSet(ctx, prefix+"beats", "dead", "1 1000").Err())
+		require.NoError(t, rdb.Del(ctx, prefix+"job:bad").Err())
+		require.NoError(t, rdb.SAdd(ctx, prefix+"job:bad", "x").Err())
+		handleUnaudited(t, q, stint.WorkerConfig{Lease: time.Second}, func(context.Context, *stint.Task[work]) error { return nil })
+		job, err := q.Wait(ctx, "good")
+		require.NoError(t, err)
+		require.Equal(t, stint.PhaseComplete, job.Phase())
+	})
+}

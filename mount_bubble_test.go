@@ -3,6 +3,7 @@ package stint_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,5 +112,46 @@ func TestWaitingForAMountCostsLittle(t *testing.T) {
 		job, err := q.Wait(ctx, "waits")
 		require.NoError(t, err)
 		require.Zero(t, job.Status.Failed)
+	})
+}
+
+// brake has a client rest that asks without end, so that time goes on.
+type brake struct{ n atomic.Int64 }
+
+func (*brake) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b *brake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if b.n.Add(1) > 50_000 {
+			time.Sleep(time.Minute)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (*brake) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// A job that lacks something and cannot be parked, as when memory is out, is
+// tried again now and then.
+func TestWhatCannotBeParkedIsTriedSeldom(t *testing.T) {
+	bubble(t, func(t *testing.T, q *stint.Queue, rdb redis.UniversalClient, run func(func(context.Context) error)) {
+		ctx, b := context.Background(), &brake{}
+		lacks := "stint:{bubble}:lacks:config/app"
+		require.NoError(t, rdb.SAdd(ctx, lacks, "x").Err())
+		rdb.AddHook(b)
+		w := stint.NewWorker(q, stint.WorkerConfig{})
+		stint.Handle(w, func(context.Context, *stint.Task[work]) error { return nil })
+		run(w.Run)
+		_, err := q.Submit(ctx, work{}, stint.JobSpec{Name: "waits", Mounts: []stint.Mount{{ConfigMap: "app"}}})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.Less(t, b.n.Load(), int64(30_000))
+		require.NoError(t, rdb.Del(ctx, lacks).Err())
+		_, err = q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "app"})
+		require.NoError(t, err)
+		_, err = q.Wait(ctx, "waits")
+		require.NoError(t, err)
 	})
 }

@@ -195,3 +195,56 @@ func TestJobsWithoutMountsPayNothing(t *testing.T) {
 		require.Greater(t, calls.ofMounts(), before, "the test would see it")
 	})
 }
+
+// A secret that does not open and then is deleted is missing: who waits for it
+// is not tried again and again.
+func TestUnopenedSecretIsDeleted(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		_, err := withKeys(q, rdb, stint.QueueConfig{}, "k2").ApplySecret(ctx, secretOf("db", "password", "hush"))
+		require.NoError(t, err)
+		handle(t, withKeys(q, rdb, stint.QueueConfig{}, "k1"), stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return nil })
+		_, err = q.Submit(ctx, work{}, stint.JobSpec{Name: "waits", Mounts: []stint.Mount{{Secret: "db"}}})
+		require.NoError(t, err)
+		waitsFor := func(text string) {
+			t.Helper()
+			require.Eventually(t, func() bool {
+				why, err := q.Explain(ctx, "waits")
+				return err == nil && strings.Contains(why.Reasons[0].Message, text)
+			}, within, 10*time.Millisecond)
+		}
+		waitsFor(stint.ErrUnknownKey.Error())
+		require.NoError(t, q.DeleteSecret(ctx, "db"))
+		waitsFor(`secret "db" is missing`)
+		_, err = withKeys(q, rdb, stint.QueueConfig{}, "k1").ApplySecret(ctx, secretOf("db", "password", "hush"))
+		require.NoError(t, err)
+		_, err = q.Wait(ctx, "waits")
+		require.NoError(t, err)
+	})
+}
+
+// What is damaged of one config map keeps no job from those that it mounts.
+func TestDamagedObjectHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		_, err := q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "good"})
+		require.NoError(t, err)
+		key := "stint:{promises}:object:config/bad"
+		require.NoError(t, rdb.SAdd(ctx, key, "x").Err())
+		_, err = q.GetConfigMap(ctx, "bad")
+		require.ErrorContains(t, err, "unreadable")
+		spec := func(name string) stint.JobSpec {
+			return stint.JobSpec{Name: name, Mounts: []stint.Mount{{ConfigMap: name}}}
+		}
+		_, err = q.SubmitMany(ctx, []stint.NewJob{{Args: work{}, Spec: spec("bad")}, {Args: work{}, Spec: spec("good")}})
+		require.NoError(t, err)
+		handle(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return nil })
+		_, err = q.Wait(ctx, "good")
+		require.NoError(t, err)
+		require.NoError(t, rdb.Del(ctx, key).Err())
+		_, err = q.ApplyConfigMap(ctx, stint.ConfigMap{Name: "bad"})
+		require.NoError(t, err)
+		_, err = q.Wait(ctx, "bad")
+		require.NoError(t, err)
+	})
+}

@@ -202,6 +202,10 @@ func (m *mounts) refresh(ctx context.Context) error {
 	return nil
 }
 
+// unopened is the version of no object: what could not be opened is read again,
+// whether or not it is still there.
+const unopened = "?"
+
 // due lists what is to be looked at, and forgets what nobody uses.
 func (m *mounts) due() (ids []string, had map[string]string) {
 	m.mu.Lock()
@@ -216,7 +220,7 @@ func (m *mounts) due() (ids []string, had map[string]string) {
 			o.read = time.Now() // before it is read: what changes from now on is heard of
 			had[id] = o.version
 			if o.err != nil {
-				had[id] = "" // to be tried again
+				had[id] = unopened
 			}
 		}
 	}
@@ -329,16 +333,18 @@ func (s *station) mount(base context.Context, tasks []*RawTask) []*RawTask {
 // park gives back tasks that lack something, and has their jobs start nothing
 // until it is there.
 func (s *station) park(ctx context.Context, lacking map[*RawTask]store.Lack) {
-	parked := map[string]bool{}
+	delays := map[string]time.Duration{} // by job
 	for t, l := range lacking {
-		if !parked[t.UID] {
-			parked[t.UID] = true
+		delay, parked := delays[t.UID]
+		if !parked {
 			if err := s.parkJob(ctx, t, l); err != nil {
 				s.log.Warn("a job that lacks something cannot be parked", "job", t.Job, "error", err)
+				delay = unreadableFor // or it would come back at once
 			}
+			delays[t.UID] = delay
 		}
 		t.cancel(nil)
-		s.settle(t, outcome{verb: verbSnooze})
+		s.settle(t, outcome{verb: verbSnooze, delay: delay})
 		s.release(ctx, t)
 	}
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -170,7 +169,8 @@ type Work struct {
 	Generation int
 }
 
-// Work reads spec and args of jobs; a job that is gone has no UID.
+// Work reads spec and args of jobs; one that is gone, or whose record is damaged,
+// has no UID.
 func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
 	cmds := make([]*redis.SliceCmd, len(names))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -179,14 +179,17 @@ func (s *Store) Work(ctx context.Context, names []string) ([]Work, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isReply(err) {
 		return nil, s.seen(ctx, err)
 	}
 	out := make([]Work, len(names))
 	for i, c := range cmds {
-		v := c.Val()
+		v, err := c.Result()
+		if err != nil && !Damaged(err) {
+			return nil, err
+		}
 		if len(v) != 4 {
-			return nil, fmt.Errorf("job %s: unreadable record", names[i])
+			continue // what is wrong with one keeps nobody from the others
 		}
 		uid, _ := v[0].(string)
 		spec, _ := v[1].(string)

@@ -23,17 +23,29 @@ func (s *Store) Objects(ctx context.Context, ids []string) ([]Object, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isReply(err) {
 		return nil, s.seen(ctx, err)
 	}
 	out := make([]Object, len(ids))
 	for i, c := range cmds {
-		version, _ := c.Val()[0].(string)
-		data, _ := c.Val()[1].(string)
-		out[i] = Object{version, []byte(data)}
+		v, err := c.Result()
+		switch {
+		case Damaged(err):
+			out[i].Version = damagedVersion
+		case err != nil:
+			return nil, err
+		default:
+			version, _ := v[0].(string)
+			data, _ := v[1].(string)
+			out[i] = Object{version, []byte(data)}
+		}
 	}
 	return out, nil
 }
+
+// damagedVersion is that of what is no object: it has no data, which is
+// unreadable, and keeps nobody from reading the others.
+const damagedVersion = "damaged"
 
 // Versions reads the versions of objects; "" where there is none.
 func (s *Store) Versions(ctx context.Context, ids []string) ([]string, error) {
@@ -44,12 +56,20 @@ func (s *Store) Versions(ctx context.Context, ids []string) ([]string, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isReply(err) {
 		return nil, s.seen(ctx, err)
 	}
 	out := make([]string, len(ids))
 	for i, c := range cmds {
-		out[i], _ = c.Val()[0].(string)
+		v, err := c.Result()
+		switch {
+		case Damaged(err):
+			out[i] = damagedVersion
+		case err != nil:
+			return nil, err
+		default:
+			out[i], _ = v[0].(string)
+		}
 	}
 	return out, nil
 }
