@@ -311,6 +311,20 @@ func TestP10CallsMayBeRepeated(t *testing.T) {
 		return err
 	})
 	require.GreaterOrEqual(t, p.Lost(), 23)
+	for _, name := range []string{"other", "evicted"} {
+		_, err = q.Submit(ctx, work{}, stint.JobSpec{Name: name})
+		require.NoError(t, err)
+	}
+	require.ErrorIs(t, q.Evict(ctx, "other", 1), stint.ErrNotFound)
+	require.NoError(t, q.Evict(ctx, "other", 0)) // loads the script
+	lost := p.Lost()
+	twice("evict", func() error { return q.Evict(ctx, "evicted", 0) })
+	evicted, err := q.Get(ctx, "evicted")
+	require.NoError(t, err)
+	require.Equal(t, 1, evicted.Status.Failed)
+	require.Greater(t, p.Lost(), lost)
+	require.NoError(t, q.Delete(ctx, "evicted"))
+	require.NoError(t, q.Delete(ctx, "other"))
 
 	n := 0
 	for _, err := range q.List(ctx, stint.ListOptions{}) {

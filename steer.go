@@ -161,7 +161,15 @@ func (q *Queue) Evict(ctx context.Context, name string, index int) error {
 	if err != nil {
 		return err
 	}
-	return q.steered(name, q.store.Evict(ctx, r.Key(), r.UID, index, ""))
+	entry, err := q.store.ActiveEntry(ctx, r.Name, index)
+	if err != nil {
+		return q.steered(name, err)
+	}
+	err = q.store.Evict(ctx, r.Key(), r.UID, index, entry) // this one: a repeated call evicts no other
+	if errors.Is(err, store.ErrGone) {
+		return nil // by a call whose reply was lost, or it has ended just now
+	}
+	return q.steered(name, err)
 }
 
 // Reap ends the running attempt at one index as lost, at once, as happens

@@ -146,22 +146,30 @@ func (s *Store) HeldBy(ctx context.Context, worker, lane string, n int) ([]Task,
 	return tasks, nil
 }
 
-// TaskAt reads the active task of a slot, ErrGone where no worker has one.
-func (s *Store) TaskAt(ctx context.Context, j JobKey, slot int) (Task, error) {
-	text, err := s.rdb.HGet(ctx, s.keys.tasks(j.Name), strconv.Itoa(slot)).Result()
+// ActiveEntry reads the entry of the active task of a slot, ErrGone where there
+// is none.
+func (s *Store) ActiveEntry(ctx context.Context, name string, slot int) (string, error) {
+	text, err := s.rdb.HGet(ctx, s.keys.tasks(name), strconv.Itoa(slot)).Result()
 	if errors.Is(err, redis.Nil) {
-		return Task{}, ErrGone
+		return "", ErrGone
 	}
 	entry, _, _ := strings.Cut(text, " ")
+	return entry, s.seen(ctx, err)
+}
+
+// TaskAt reads the active task of a slot, ErrGone where no worker has one.
+func (s *Store) TaskAt(ctx context.Context, j JobKey, slot int) (Task, error) {
+	entry, err := s.ActiveEntry(ctx, j.Name, slot)
+	if err != nil {
+		return Task{}, err
+	}
 	var msgs *redis.XMessageSliceCmd
 	var held *redis.XPendingExtCmd
-	if err == nil {
-		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			msgs = p.XRange(ctx, s.keys.ready(j.lane()), entry, entry)
-			held = p.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s.keys.ready(j.lane()), Group: group1, Start: entry, End: entry, Count: 1})
-			return nil
-		})
-	}
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		msgs = p.XRange(ctx, s.keys.ready(j.lane()), entry, entry)
+		held = p.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s.keys.ready(j.lane()), Group: group1, Start: entry, End: entry, Count: 1})
+		return nil
+	})
 	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
 		return Task{}, s.seen(ctx, err)
 	}
