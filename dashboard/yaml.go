@@ -83,7 +83,7 @@ func (w *yamlWriter) value(indent int, inList bool) error {
 		if delim == '[' {
 			w.out.WriteString(pad + "-")
 			err = w.value(indent+2, true)
-		} else if err = w.key(pad); err == nil {
+		} else if err = w.key(pad, indent); err == nil {
 			err = w.value(indent+2, false)
 		}
 		if err != nil {
@@ -94,12 +94,20 @@ func (w *yamlWriter) value(indent int, inList bool) error {
 	return err
 }
 
-func (w *yamlWriter) key(pad string) error {
+// maxPlainKey is how long a key may be that a parser need not be told of: YAML
+// allows 1,024 characters.
+const maxPlainKey = 1000
+
+func (w *yamlWriter) key(pad string, indent int) error {
 	token, err := w.dec.Token()
 	if err != nil {
 		return err
 	}
-	w.out.WriteString(pad + scalar(token) + ":")
+	key := scalar(token)
+	if len(key) > maxPlainKey {
+		key = "? " + key + "\n" + strings.Repeat(" ", indent)
+	}
+	w.out.WriteString(pad + key + ":")
 	return nil
 }
 
@@ -116,8 +124,7 @@ func scalar(token json.Token) string {
 		if plain.MatchString(v) && !reserved.MatchString(v) {
 			return v
 		}
-		data, _ := json.Marshal(v) // of a string
-		return unescaped.Replace(string(data))
+		return quoted(v)
 	case nil:
 		return "null"
 	default:
@@ -125,8 +132,26 @@ func scalar(token json.Token) string {
 	}
 }
 
-// unescaped undoes what encoding/json does for HTML alone.
-var unescaped = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+// quoted is a string within double quotes, where JSON's escapes are YAML's
+// too. YAML wants more of them: JSON leaves DEL and the like as they are.
+func quoted(s string) string {
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // of a string
+	var out strings.Builder
+	for _, r := range strings.TrimSuffix(data.String(), "\n") {
+		switch {
+		case unicode.IsPrint(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
+}
 
 // encrypted stands for what only the application can read.
 const encrypted = "[encrypted]"
