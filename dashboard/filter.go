@@ -104,7 +104,9 @@ func filterWords(text string) ([]filterWord, error) {
 			}
 			w.value, rest = rest[:end], rest[end:]
 		}
-		if w.value == "" {
+		if w.value == "" && w.key == "" {
+			return nil, badRequest("There is nothing between the quotes.")
+		} else if w.value == "" {
 			return nil, badRequest(fmt.Sprintf("A value is missing after %q.", w.key+":"))
 		}
 		words = append(words, w)
