@@ -60,8 +60,8 @@ type Config struct {
 	// Refresh is how often live pages look at the queues; 2 s by default, and
 	// 100 ms at least.
 	Refresh time.Duration
-	// MaxStreams is how many live pages may be open at a time; 100 by default.
-	// Others are shown without updates.
+	// MaxStreams is how many live pages may be open at a time; 100 by default,
+	// and negative for none. Others are shown without updates.
 	MaxStreams int
 	// Logger hears of what fails; nil discards.
 	Logger *slog.Logger
@@ -70,7 +70,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Title = cmp.Or(c.Title, DefaultTitle)
 	c.Refresh = max(cmp.Or(c.Refresh, DefaultRefresh), 100*time.Millisecond)
-	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
+	c.MaxStreams = max(cmp.Or(c.MaxStreams, DefaultMaxStreams), 0)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

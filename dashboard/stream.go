@@ -52,6 +52,7 @@ func (b *board) stream(w http.ResponseWriter, in *request, name string, load loa
 		return
 	}
 	b.follow(s, in, name, load)
+	s.allow() // the server ends the answer: the last message may be older
 }
 
 func (b *board) follow(s *sender, in *request, name string, load loader) {
@@ -112,10 +113,15 @@ type sender struct {
 	control *http.ResponseController
 }
 
+// allow gives what is written next its time.
+func (s *sender) allow() {
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeWithin)) // some writers have none
+}
+
 // send writes a message, and tells whether there is any sense in going on. A
 // writer without deadlines or flushing is none that streams.
 func (s *sender) send(text string) bool {
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeWithin)) // some writers have none
+	s.allow()
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return false
 	}
