@@ -22,6 +22,9 @@ const (
 	maxAnnotationsBytes = 64 << 10 // keys and values together
 )
 
+// maxSpecBytes is the most that a spec may take as it is stored.
+const maxSpecBytes = 256 << 10
+
 // Limits of counts. Those of Indexed jobs are Kubernetes's.
 const (
 	maxCount               = math.MaxInt32
@@ -222,6 +225,30 @@ func (v *validation) spec(s *JobSpec) {
 	v.successPolicy(s)
 	v.replacementPolicy(s)
 	v.ours(s)
+	v.size(s)
+}
+
+// size checks what a spec takes as it is stored. All else in it is bounded to
+// a few KiB.
+func (v *validation) size(s *JobSpec) {
+	long := 0
+	for _, value := range s.Annotations {
+		long += len(value)
+	}
+	if s.SuccessPolicy != nil {
+		for _, r := range s.SuccessPolicy.Rules {
+			if r.SucceededIndexes != nil {
+				long += len(*r.SucceededIndexes)
+			}
+		}
+	}
+	const small, grows = 64 << 10, 6 // a byte becomes up to six, as in \u003c
+	if long*grows+small <= maxSpecBytes {
+		return
+	}
+	if data, err := json.Marshal(s); err == nil && len(data) > maxSpecBytes {
+		v.tooLong("spec", len(data), maxSpecBytes)
+	}
 }
 
 // ours checks the fields that Kubernetes does not have.

@@ -4,7 +4,8 @@
 -- ARGV[1] now  ARGV[2] worker that must hold the task, '' for any state
 -- ARGV[3..9] name, kind, rules, spec, args, labels, entry  ARGV[10] past, '' unless finished  ARGV[11] ended  ARGV[12] expires
 -- returns 'OK' | 'FENCED'
-local now = clock(ARGV[1])
+local now, long = clock(ARGV[1]), oversized('adopt', 3, 9)
+if long then return long end
 local K = keys(6, 13)
 if load(K, ARGV[3]) then return 'OK' end
 local entry = ARGV[9]

@@ -5,7 +5,9 @@
 -- ARGV[5] record  ARGV[6] when to look again, 0 for never
 -- ARGV[7..] the job: lane, name, uid, rules, success, spec, args, labels
 -- returns 'OK' | 'CONFLICT' | 'TAKEN' a job of another has that name
-local now = clock(ARGV[1])
+local now, long = clock(ARGV[1]), oversized('cron', 7, #ARGV)
+if not long and #ARGV[5] > 3 * LONGEST then long = too_long('cron', #ARGV[5], 3 * LONGEST) end -- spec, args, status
+if long then return long end
 local old = redis.call('HGET', KEYS[6], ARGV[2])
 local version = old and string.match(old, '^%S+') or ''
 if version == ARGV[4] and version ~= '' then return 'OK' end

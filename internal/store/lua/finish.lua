@@ -11,7 +11,11 @@ if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
 
 local head = string.format('%.0f %.0f ', now, now + ttl)
 local entries = {}
-for i = 9, #ARGV, step do entries[#entries + 1] = ARGV[i] end
+for i = 9, #ARGV, step do
+  entries[#entries + 1] = ARGV[i]
+  local bytes = step == 2 and #ARGV[i + 1] or 0 -- of spec, args and result
+  if bytes > 3 * LONGEST then return too_long('finish', bytes, 3 * LONGEST) end
+end
 local taken = take(KEYS[1], entries)
 
 local awaited = redis.call('EXISTS', KEYS[2]) == 1

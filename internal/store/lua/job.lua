@@ -9,8 +9,15 @@ local LOOK = 10000         -- ms after which timers are looked at in any case
 local LONGEST = 300 * 1024 -- bytes of any one thing that is kept
 
 -- too_long refuses what a client should have refused, before anything is written.
-local function too_long(what, bytes)
-  return redis.error_reply('ERR stint: ' .. what .. ': ' .. bytes .. ' bytes are more than ' .. LONGEST)
+local function too_long(what, bytes, most)
+  return redis.error_reply('ERR stint: ' .. what .. ': ' .. bytes .. ' bytes are more than ' .. (most or LONGEST))
+end
+
+-- oversized is too_long of the first of ARGV[from] to ARGV[to] that is.
+local function oversized(what, from, to)
+  for i = from, to do
+    if #ARGV[i] > LONGEST then return too_long(what, #ARGV[i]) end
+  end
 end
 
 local function clock(given)

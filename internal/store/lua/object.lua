@@ -8,7 +8,7 @@ local had = redis.call('HMGET', KEYS[4], 'v', 'op')
 if had[2] == ARGV[3] then return 'OK ' .. had[1] end
 if not had[1] and record == '' then return 'GONE' end
 if (had[1] or '') ~= ARGV[4] then return 'CONFLICT' end
-if #record > 3 * LONGEST then return too_long('object', #record) end
+if #record > 3 * LONGEST then return too_long('object', #record, 3 * LONGEST) end
 
 if record == '' then
   redis.call('ZREM', KEYS[3], id) -- first, since a script that begins with it may write when memory is out

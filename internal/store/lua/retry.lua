@@ -4,13 +4,18 @@
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] new uid  ARGV[4] done bitmap  ARGV[5] bad bitmap  ARGV[6] count of done
 -- ARGV[7] count of bad  ARGV[8] hits of the success rules  ARGV[9] rules  ARGV[10] spec  ARGV[11] generation that was read
 -- returns 'OK' | 'GONE' | 'CONFLICT'
-local now = clock(ARGV[1])
+local now, long = clock(ARGV[1]), oversized('retry', 8, 10)
+if long then return long end
 local K = keys(6, 13)
 if redis.call('HGET', K.job, 'uid') == ARGV[3] then return 'OK' end
 local J = load(K, ARGV[2])
 if not J or J.deleting == 1 then return 'GONE' end
 if J.phase ~= 'Complete' and J.phase ~= 'Failed' then return 'CONFLICT' end
 if redis.call('HGET', K.job, 'gen') ~= ARGV[11] then return 'CONFLICT' end
+for i, key in ipairs({ K.done, K.bad }) do -- indexes are opened, and never closed
+  local most = redis.call('STRLEN', key)
+  if #ARGV[3 + i] > most then return too_long('retry', #ARGV[3 + i], most) end
+end
 
 emit(K, J, 'Deleted')
 redis.call('UNLINK', K.tasks, K.ends, K.wait, K.data, K.done, K.bad)

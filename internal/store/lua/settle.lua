@@ -29,7 +29,7 @@ end
 local function result()
   local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
   local r = { verdict = verdict, entry = entry, slot = slot, ended = now - ago, hits = hits, rest = rest, arg = at + 1 }
-  if CARRIES[verdict] > 0 and #ARGV[at + 1] > LONGEST then long = #ARGV[at + 1] end
+  long = long or oversized('settle', at + 1, at + CARRIES[verdict])
   at = at + 1 + CARRIES[verdict]
   return r
 end
@@ -38,7 +38,10 @@ while at <= #ARGV do
   local lane = lanes[tonumber(ARGV[at + 1])]
   local j = { uid = ARGV[at], results = {}, keys = keys(7 + 3 * nlanes + 7 * #jobs, lane.key) }
   local tasks, plain = tonumber(ARGV[at + 2]), ARGV[at + 3] == 'P'
-  if plain then j.plain = at + 4 end
+  if plain then
+    j.plain = at + 4
+    long = long or oversized('settle', at + 4, at + 10)
+  end
   at = at + (plain and 11 or 4)
   for i = 1, tasks do j.results[i] = result() end
   j.job, j.damaged = load(j.keys, j.uid, redis.pcall) -- what is damaged keeps no others from being settled
@@ -50,7 +53,7 @@ while at <= #ARGV do
   end
   jobs[#jobs + 1] = j
 end
-if long then return too_long('settle', long) end
+if long then return long end
 
 for _, lane in ipairs(lanes) do
   local n, any = lane.tally, false

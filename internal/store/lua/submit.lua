@@ -17,9 +17,8 @@ if op ~= '' then
   if answer then return answer end
 end
 
-for _, a in ipairs(ARGV) do
-  if #a > LONGEST then return too_long('submit', #a) end
-end
+local long = oversized('submit', 1, #ARGV)
+if long then return long end
 
 local full, kinds = {}, {}
 for i = 1, nlanes do

@@ -2,7 +2,8 @@
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] uid  ARGV[3] generation that was read  ARGV[4] rules  ARGV[5] success  ARGV[6] spec  ARGV[7] labels
 -- returns 'OK' | 'GONE' | 'CONFLICT'
-local now = clock(ARGV[1])
+local now, long = clock(ARGV[1]), oversized('update', 4, 7)
+if long then return long end
 local K = keys(6, 13)
 local J = load(K, ARGV[2])
 if not J or J.deleting == 1 then return 'GONE' end
