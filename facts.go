@@ -78,7 +78,7 @@ func (q *Queue) facts(ctx context.Context, name string) (*facts, error) {
 	if f.job, err = q.job(r); err != nil || f.job.Finished() {
 		return f, err
 	}
-	f.rules = storedRules(f.job.Spec, r)
+	f.rules = started(f.job).rules()
 	if r.Requests != "" {
 		f.needs = needsOf(r.Requests)
 	}

@@ -44,7 +44,7 @@ func TestHandlersHearWhy(t *testing.T) {
 				})
 				spec := stint.JobSpec{Name: "told"}
 				if errors.Is(c.want, stint.ErrDeadlineExceeded) {
-					spec.ActiveDeadline = new(50 * time.Millisecond)
+					spec.ActiveDeadline = new(3 * time.Second) // longer than a claim may take
 				}
 				_, err := q.Submit(ctx, work{}, spec)
 				require.NoError(t, err)

@@ -121,7 +121,8 @@ type JobSpec struct {
 	// zero time is at once. Mutable; attempts under way are left alone.
 	StartAt time.Time `json:"startAt,omitzero"`
 
-	// Delay is StartAt counted from the submission; only one may be set.
+	// Delay is StartAt counted from the submission; only one may be set. An
+	// update finds StartAt in its place.
 	Delay time.Duration `json:"delay,omitempty"`
 
 	// Resources is what each attempt requests of a worker's Capacity, and its

@@ -26,7 +26,7 @@ type work struct {
 func (work) Kind() string { return "work" }
 
 // within is how long anything in these tests may take.
-const within = 30 * time.Second
+const within = 2 * time.Minute
 
 // quick is a backoff for tests.
 func quick() *stint.Backoff {

@@ -265,3 +265,28 @@ func TestSpecRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+func TestDelayCanBeChanged(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
+		handle(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return nil })
+		_, err := q.Submit(ctx, work{}, stint.JobSpec{Name: "later", Delay: 24 * time.Hour})
+		require.NoError(t, err)
+		job, err := q.Get(ctx, "later")
+		require.NoError(t, err)
+		_, err = q.Update(ctx, "later", func(s *stint.JobSpec) { s.Delay = time.Hour })
+		require.ErrorContains(t, err, "spec.delay")
+		got, err := q.Update(ctx, "later", func(s *stint.JobSpec) {
+			require.Zero(t, s.Delay)
+			require.Equal(t, job.CreatedAt.Add(24*time.Hour).UnixMilli(), s.StartAt.UnixMilli())
+			s.Labels = map[string]string{"a": "b"}
+		})
+		require.NoError(t, err)
+		require.Equal(t, job.CreatedAt.Add(24*time.Hour).UnixMilli(), got.Spec.StartAt.UnixMilli())
+		_, err = q.Update(ctx, "later", func(s *stint.JobSpec) { s.StartAt = time.Time{} })
+		require.NoError(t, err)
+		got, err = q.Wait(ctx, "later")
+		require.NoError(t, err)
+		require.Equal(t, stint.PhaseComplete, got.Phase())
+	})
+}

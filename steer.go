@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -85,20 +86,21 @@ func (q *Queue) Update(ctx context.Context, name string, change func(*JobSpec)) 
 		if err != nil {
 			return nil, err
 		}
-		spec := job.Spec
-		if spec, err = spec.clone(); err != nil {
+		from := started(job)
+		spec, err := from.clone()
+		if err != nil {
 			return nil, err
 		}
 		change(&spec)
 		spec = spec.withDefaults(q.cfg.DefaultTTL)
-		if err := validateUpdate(job.Spec, spec); err != nil {
+		if err := validateUpdate(from, spec); err != nil {
 			return nil, err
 		}
 		data, err := json.Marshal(spec)
 		if err != nil {
 			return nil, err
 		}
-		err = q.store.Update(ctx, r.Key(), r.UID, r.Generation, data, storedRules(spec, r))
+		err = q.store.Update(ctx, r.Key(), r.UID, r.Generation, data, spec.rules())
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
@@ -110,13 +112,14 @@ func (q *Queue) Update(ctx context.Context, name string, change func(*JobSpec)) 
 	return nil, fmt.Errorf("%w: job %s, %d times in a row", ErrConflict, name, tries)
 }
 
-// storedRules are the rules of a job that is in the queue already.
-func storedRules(spec JobSpec, r *store.Record) rules.Spec {
-	out := spec.rules()
-	if spec.Delay > 0 {
-		out.StartAt = r.Created + millis(spec.Delay)
+// started is the spec of a stored job: its delay is the time that it led to,
+// which can be changed.
+func started(j *Job) JobSpec {
+	s := j.Spec
+	if s.Delay > 0 {
+		s.StartAt, s.Delay = j.CreatedAt.Add(time.Duration(millis(s.Delay))*time.Millisecond), 0
 	}
-	return out
+	return s
 }
 
 // clone is a copy that shares nothing with s.
