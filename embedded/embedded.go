@@ -106,6 +106,9 @@ func connect(address string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, err
 		}
+		if o.MasterName == "" {
+			return nil, errors.New("the parameter master_name is missing")
+		}
 		return redis.NewFailoverClient(o), nil
 	}
 	o, err := redis.ParseURL(address)

@@ -134,7 +134,9 @@ func (a *app) queueNamed(name string) (*stint.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stint.NewQueue(name, rdb, stint.QueueConfig{Keys: keys}), nil
+	// Who has keys encrypts. Workers read what is encrypted by their keys, also
+	// where the queue's own jobs are plain.
+	return stint.NewQueue(name, rdb, stint.QueueConfig{Keys: keys, EncryptJobs: len(keys) > 0, AcceptPlain: true}), nil
 }
 
 // keysOf reads keys as ID:BASE64, parted by commas. Errors do not show them.

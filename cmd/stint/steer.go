@@ -181,7 +181,7 @@ func (a *app) bulk(ctx context.Context, q *stint.Queue, v verb, b *bulk) error {
 		a.notef("%s would be %s\n", jobsText(n), v.past)
 		return nil
 	}
-	if err := a.confirm(b.yes, n, v.name, q.Name(), some); err != nil {
+	if err := a.confirm(ctx, b.yes, n, v.name, q.Name(), some); err != nil {
 		return err
 	}
 	return a.doAll(ctx, q, v, o)
@@ -213,7 +213,7 @@ func jobsText(n int) string {
 }
 
 // confirm asks, where there is somebody to ask.
-func (a *app) confirm(yes bool, n int, what, queue string, some []string) error {
+func (a *app) confirm(ctx context.Context, yes bool, n int, what, queue string, some []string) error {
 	if yes {
 		return nil
 	}
@@ -225,8 +225,19 @@ func (a *app) confirm(yes bool, n int, what, queue string, some []string) error 
 		more = ", ..."
 	}
 	a.notef("%s in queue %s: %s%s\n%s them? [y/N] ", jobsText(n), queue, strings.Join(some, ", "), more, strings.ToUpper(what[:1])+what[1:])
-	answer, _ := bufio.NewReader(a.stdin).ReadString('\n') // no answer is no
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	answers := make(chan string, 1)
+	go func() { // Ctrl-C does not end a read
+		answer, _ := bufio.NewReader(a.stdin).ReadString('\n') // no answer is no
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	answer := ""
+	select {
+	case answer = <-answers:
+	case <-ctx.Done():
+		a.notef("\n")
+		return ctx.Err()
+	}
+	if answer != "y" && answer != "yes" {
 		return fail(exitDeclined, "nothing was done")
 	}
 	return nil

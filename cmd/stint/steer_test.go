@@ -71,11 +71,11 @@ func TestBulkCountsAndAsks(t *testing.T) {
 	})
 }
 
-func TestConfirmOnATerminal(t *testing.T) {
+func TestNobodyToConfirm(t *testing.T) {
 	t.Parallel()
 	a := &app{stdin: strings.NewReader("y\n"), stderr: &strings.Builder{}}
-	require.Equal(t, exitDeclined, codeOf(a.confirm(false, 3, "delete", "media", nil)), "nobody is there to be asked")
-	require.NoError(t, a.confirm(true, 3, "delete", "media", nil))
+	require.Equal(t, exitDeclined, codeOf(a.confirm(t.Context(), false, 3, "delete", "media", nil)), "nobody is there to be asked")
+	require.NoError(t, a.confirm(t.Context(), true, 3, "delete", "media", nil))
 }
 
 func TestEvict(t *testing.T) {

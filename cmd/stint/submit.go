@@ -31,6 +31,7 @@ func (a *app) submitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "submit KIND",
 		Short: "Submit a job",
+		Long:  "Submit a job. With the queue's keys in STINT_KEYS its args are encrypted.",
 		Example: `  stint submit -q media thumbnail --args '{"album":"2026"}' --completions 1000 --indexed --parallelism 50
   stint submit -q media report --args @report.json --name report-may --wait`,
 		Args:              usage(cobra.ExactArgs(1)),
