@@ -24,7 +24,7 @@ check: ## what CI runs: lint, test, conformance, bench-quick
 	@$(MAKE) --no-print-directory bench-quick
 
 lint: ## vet, formatting and linters of all modules, and whether their go.mod are tidy
-	@set -e; for m in $(MODULES); do echo "== lint, module $$m"; (cd $$m && go vet ./... && $(LINT) run ./... && go mod tidy -diff); done
+	@set -e; for m in $(MODULES); do echo "== lint, module $$m"; (cd $$m && go vet ./... && $(LINT) run --allow-parallel-runners ./... && go mod tidy -diff); done
 
 fmt: ## format all modules
 	@set -e; for m in $(MODULES); do (cd $$m && $(LINT) fmt ./...); done
