@@ -34,7 +34,7 @@ type objectRecord struct {
 func parseObject(id string, o store.Object) (*objectRecord, error) {
 	r := &objectRecord{id: id, version: o.Version}
 	if err := json.Unmarshal(o.Data, r); err != nil {
-		return nil, fmt.Errorf("%s: unreadable record", objectText(id)) // without what it says
+		return nil, fmt.Errorf("%w: %s", ErrUnreadable, objectText(id)) // without what it says
 	}
 	return r, nil
 }

@@ -81,7 +81,7 @@ func parseTasks(text string, lanes []string, room int) ([]Task, error) {
 			}
 		}
 		stream, nt, na := atoi(head[0]), atoi(head[2]), atoi(head[3])
-		if stream < 1 || stream > len(lanes) || nt < 0 || na < 0 || nt+na > len(text) {
+		if stream < 1 || stream > len(lanes) || min(nt, na) < 0 || nt > len(text) || na > len(text)-nt {
 			return tasks, errors.New("claim: torn reply")
 		}
 		lane := lanes[stream-1]
