@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/internal/leaktest"
 	"github.com/stint-go/stint/internal/redistest"
 )
 
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 		runWorkerProcess(addr)
 		return
 	}
-	os.Exit(m.Run())
+	leaktest.Main(m)
 }
 
 // runWorkerProcess works until it is killed. It tells on standard output of

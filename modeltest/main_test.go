@@ -2,8 +2,9 @@ package modeltest_test
 
 import (
 	"flag"
-	"os"
 	"testing"
+
+	"github.com/stint-go/stint/internal/leaktest"
 )
 
 // TestMain tries fewer sequences than rapid would: -rapid.checks=1000 tries
@@ -13,5 +14,5 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("30")
 	}
-	os.Exit(m.Run())
+	leaktest.Main(m)
 }
