@@ -2,7 +2,7 @@
 // a line whose loss no test notices is a survivor, and either a test is
 // missing or the line is not needed.
 //
-//	go run ./internal/mutate [-run tests] [-from n] [-most n] script...
+//	go run ./internal/mutate [-run tests] [-from n] [-every n] [-most n] script...
 //
 // A script is named as its file, without .lua. Survivors for which a reason is
 // known stand in survivors.txt: the script, the line, and why. It exits with 1
@@ -33,19 +33,20 @@ const (
 func main() {
 	run := flag.String("run", "Test./miniredis", "tests to run, as go test has it; those in a bubble have no server to name")
 	from := flag.Int("from", 1, "first line to delete")
+	every := flag.Int("every", 1, "delete each n-th line of those that can be: a sample, the same each time")
 	most := flag.Int("most", 1<<30, "lines to delete in each script, at most")
 	timeout := flag.Duration("timeout", 2*time.Minute, "for the tests of one line; a line that makes them hang is noticed")
 	flag.Parse()
-	if err := mutate(os.Stdout, flag.Args(), mutation{run: *run, from: *from, most: *most, timeout: *timeout}); err != nil {
+	if err := mutate(os.Stdout, flag.Args(), mutation{run: *run, from: *from, every: max(1, *every), most: *most, timeout: *timeout}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 type mutation struct {
-	run        string
-	from, most int
-	timeout    time.Duration
+	run               string
+	from, every, most int
+	timeout           time.Duration
 }
 
 // line is one line of a script that can be deleted.
@@ -71,8 +72,8 @@ func mutate(out io.Writer, names []string, m mutation) error {
 			return err
 		}
 		tried, survived := 0, 0
-		for _, l := range lines(name, string(src)) {
-			if l.number < m.from || tried >= m.most {
+		for i, l := range lines(name, string(src)) {
+			if l.number < m.from || i%m.every != 0 || tried >= m.most {
 				continue
 			}
 			tried++
@@ -131,7 +132,7 @@ func (m mutation) noticed(path, src string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	mutant, overlay, bin := filepath.Join(dir, "mutant.lua"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "tests")
+	mutant, overlay := filepath.Join(dir, "mutant.lua"), filepath.Join(dir, "overlay.json")
 	data, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: mutant}})
 	if err != nil {
 		return false, err
@@ -139,13 +140,28 @@ func (m mutation) noticed(path, src string) (bool, error) {
 	if err := errors.Join(os.WriteFile(mutant, []byte(src), 0o600), os.WriteFile(overlay, data, 0o600)); err != nil {
 		return false, err
 	}
-	build := exec.Command("go", "test", "-overlay", overlay, "-c", "-o", bin, ".")
+	for _, tests := range packages {
+		if noticed, err := m.fails(tests, overlay, filepath.Join(dir, "tests")); noticed || err != nil {
+			return noticed, err
+		}
+	}
+	return false, nil
+}
+
+// packages are those whose tests are run, the fastest first.
+var packages = []string{"./internal/store", "."}
+
+// fails runs the tests of a package.
+func (m mutation) fails(tests, overlay, bin string) (bool, error) {
+	build := exec.Command("go", "test", "-overlay", overlay, "-c", "-o", bin, tests)
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, fmt.Errorf("%w: %s", err, out)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.timeout+10*time.Second)
 	defer cancel()
-	err = exec.CommandContext(ctx, bin, "-test.short", "-test.failfast", "-test.run", m.run, "-test.timeout", m.timeout.String()).Run()
+	run := exec.CommandContext(ctx, bin, "-test.short", "-test.failfast", "-test.run", m.run, "-test.timeout", m.timeout.String())
+	run.Dir = tests
+	err := run.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return true, nil
 	}
