@@ -148,6 +148,9 @@ func do[T any](b *tab, a chromedp.Action[T]) T {
 	ctx, cancel := context.WithTimeout(b.ctx, within)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
+	for err != nil && strings.Contains(err.Error(), "Could not find node") && ctx.Err() == nil {
+		v, err = chromedp.Run(ctx, a) // an update has put another element in its place
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
 		b.t.Log(strings.TrimSpace(text), b.seen)
