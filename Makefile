@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 test: redis chromium ## all tests of all modules, on miniredis, a real Redis and in a real browser
-	@set -e; for m in $(MODULES); do echo "== go test, module $$m"; (cd $$m && go test -timeout 8m ./...); done
+	@set -e; for m in $(MODULES); do echo "== go test, module $$m"; (cd $$m && go test -timeout 15m ./...); done
 
 check: ## what CI runs: lint, test, conformance, bench-quick
 	@$(MAKE) --no-print-directory lint
