@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,6 +133,25 @@ func (r *run) outage(do func()) {
 	r.outages = append(r.outages, span{0, from, time.Now().Add(2 * time.Second).UnixNano()})
 }
 
+// until waits for what must be so before the next strike: a primary that comes
+// back empty before another has its place, or that is alone because the other
+// is no replica yet, would take everything with it.
+func (r *run) until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !so(); r.wait(99, 100) {
+		require.True(t, time.Now().Before(end), "never comes to pass: %s", what)
+	}
+}
+
+// copies tells whether a server is a replica that has caught up.
+func copies(s *redistest.Server) func() bool {
+	c := s.Client()
+	return func() bool {
+		info, err := c.Info(context.Background(), "replication").Result()
+		return err == nil && strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
+	}
+}
+
 // sentinel is a primary and a replica that a Sentinel promotes. What is
 // acknowledged has reached the replica.
 func sentinel() phase {
@@ -155,14 +175,9 @@ func sentinel() phase {
 					dead = b
 				}
 				dead.Kill()
-				for range 200 {
-					if at := primary(); at != was && at != "" {
-						break
-					}
-					r.wait(99, 100)
-				}
+				r.until(t, "another has its place", func() bool { at := primary(); return at != was && at != "" })
 				dead.Restart()
-				r.wait(3000, 3001) // until it is a replica
+				r.until(t, "it is a replica", copies(dead))
 			})
 		}
 		r.strikes = append(processStrikes(), strike{"primary killed, replica promoted by Sentinel", failover})
@@ -196,14 +211,9 @@ func cluster() phase {
 				}
 				r.outage(func() {
 					s.Kill()
-					for range 300 { // it must not come back, empty, before another has its place
-						if at := primary(); at != was && at != "" {
-							s.Restart()
-							break
-						}
-						r.wait(99, 100)
-					}
-					r.wait(3000, 3001) // until it is a replica
+					r.until(t, "another has its place", func() bool { at := primary(); return at != was && at != "" })
+					s.Restart()
+					r.until(t, "it is a replica", copies(s))
 				})
 			}
 		}
