@@ -42,15 +42,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			"nothing. It reads: PING, TIME, INFO, CLUSTER INFO, SCAN, and CONFIG GET for one setting. What is refused is unknown, and no error.\n" +
 			"Exit code 8 where anything is a warning or an error.",
 		Args: usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.out.validate(); err != nil {
-				return err
-			}
-			if most < 1 {
-				return fail(exitUsage, "--max-keys: %d: must be 1 at least", most)
-			}
-			return a.doctor(c.Context(), most)
-		},
+		RunE: a.scanning(&most, a.doctor),
 	}
 	c.Flags().IntVar(&most, "max-keys", 100_000, "how many keys of each shard are looked at for orphans")
 	a.out.flags(c)

@@ -136,19 +136,24 @@ func (a *app) queuesCommand() *cobra.Command {
 		Long: "List the queues of the Redis. There is no list of them in Redis, so the keys are looked through, a page of 1000 at a time and at most\n" +
 			"--max-keys of each shard. SUCCEEDED, FAILED and LOST count attempts of the last hour.",
 		Args: usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.out.validate(); err != nil {
-				return err
-			}
-			if most < 1 {
-				return fail(exitUsage, "--max-keys: %d: must be 1 at least", most)
-			}
-			return a.queues(c.Context(), most)
-		},
+		RunE: a.scanning(&most, a.queues),
 	}
 	c.Flags().IntVar(&most, "max-keys", 1_000_000, "how many keys of each shard are looked at")
 	a.out.flags(c)
 	return c
+}
+
+// scanning runs what looks through keys, at most so many of each shard.
+func (a *app) scanning(most *int, run func(context.Context, int) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		if err := a.out.validate(); err != nil {
+			return err
+		}
+		if *most < 1 {
+			return fail(exitUsage, "--max-keys: %d: must be 1 at least", *most)
+		}
+		return run(c.Context(), *most)
+	}
 }
 
 func (a *app) queues(ctx context.Context, most int) error {
