@@ -16,7 +16,8 @@ import (
 	"github.com/stint-go/stint"
 )
 
-// The handler of a job that is deleted, suspended, scaled or evicted hears why.
+// The handler of a job that is deleted, suspended, scaled or evicted hears why,
+// also that of a plain job, which gets its record by that.
 func TestHandlersHearWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -34,7 +35,7 @@ func TestHandlersHearWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+			hearsWhy := func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient, job string) {
 				running, cause := make(chan struct{}, 9), make(chan error, 9)
 				handle(t, q, stint.WorkerConfig{ShutdownTimeout: -1}, func(ctx context.Context, _ *stint.Task[work]) error {
 					running <- struct{}{}
@@ -42,15 +43,15 @@ func TestHandlersHearWhy(t *testing.T) {
 					cause <- context.Cause(ctx)
 					return ctx.Err()
 				})
-				spec := stint.JobSpec{Name: "told"}
+				spec := stint.JobSpec{Name: job}
 				if errors.Is(c.want, stint.ErrDeadlineExceeded) {
 					spec.ActiveDeadline = new(3 * time.Second) // longer than a claim may take
 				}
-				_, err := q.Submit(ctx, work{}, spec)
+				told, err := q.Submit(ctx, work{}, spec)
 				require.NoError(t, err)
 				<-running
 				asked := time.Now()
-				require.NoError(t, c.do(ctx, q, "told"))
+				require.NoError(t, c.do(ctx, q, told.Name))
 				require.ErrorIs(t, <-cause, c.want)
 				require.Less(t, time.Since(asked), 4*time.Second, "an order, not the renewal five seconds later")
 				if name == "delete" {
@@ -58,9 +59,53 @@ func TestHandlersHearWhy(t *testing.T) {
 						require.NotContains(t, key, ":job:")
 					}
 				}
-			})
+			}
+			for _, job := range []string{"told", ""} {
+				t.Run("name "+job, func(t *testing.T) {
+					t.Parallel()
+					each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+						hearsWhy(t, ctx, q, rdb, job)
+					})
+				})
+			}
 		})
 	}
+}
+
+// A plain job that is steered while it runs keeps its end: it is counted in
+// the record that it got, whatever its worker knows of that.
+func TestPlainJobSteeredWhileItRuns(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
+		begun, end := make(chan struct{}, 9), make(chan struct{})
+		w := stint.NewWorker(audited(t, q), stint.WorkerConfig{})
+		stint.HandleResult(w, func(context.Context, *stint.Task[work]) (int, error) {
+			begun <- struct{}{}
+			<-end
+			return 7, nil
+		})
+		startWorker(t, w)
+		var names []string
+		for range 3 {
+			job, err := q.Submit(ctx, work{})
+			require.NoError(t, err)
+			names = append(names, job.Name)
+			<-begun
+		}
+		_, err := q.Update(ctx, names[1], func(s *stint.JobSpec) { s.Labels = map[string]string{"a": "b"} })
+		require.NoError(t, err)
+		close(end)
+		for i, name := range names {
+			n, err := stint.Await[int](ctx, q, name)
+			require.NoError(t, err)
+			require.Equal(t, 7, n)
+			j, err := q.Get(ctx, name)
+			require.NoError(t, err)
+			require.Equal(t, stint.PhaseComplete, j.Phase())
+			require.Equal(t, 1, j.Status.Succeeded)
+			require.Equal(t, i == 1, j.Spec.Labels["a"] == "b")
+		}
+	})
 }
 
 func TestFailuresKeepTheirStacks(t *testing.T) {

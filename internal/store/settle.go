@@ -72,10 +72,14 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 			continue
 		}
 		_, flags, _ := strings.Cut(word, " ")
+		if err == nil && strings.Contains(flags, "2") {
+			s.settleAdopted(ctx, results, idx, flags, g, out)
+		}
 		for n, at := range idx {
 			switch {
 			case err != nil:
 				out[at].Err = err
+			case n < len(flags) && flags[n] == '2': // settled above
 			case n < len(flags):
 				out[at].Counted = flags[n] == '1'
 				if flags[n] == 'D' {
@@ -87,6 +91,26 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 		}
 	}
 	return out
+}
+
+// settleAdopted ends plain tasks whose jobs have got a record meanwhile, which
+// finish.lua marks with 2.
+func (s *Store) settleAdopted(ctx context.Context, results []Result, idx []int, flags string, g Guard, out []Outcome) {
+	var adopted []int
+	for n, at := range idx {
+		if n < len(flags) && flags[n] == '2' {
+			adopted = append(adopted, at)
+		}
+	}
+	again := pick(results, adopted)
+	for i := range again {
+		task := *again[i].Task
+		task.Plain = false
+		again[i].Task = &task
+	}
+	for i, o := range s.Settle(ctx, again, g, 0) {
+		out[adopted[i]] = o
+	}
 }
 
 func pick(results []Result, idx []int) []Result {
@@ -263,7 +287,7 @@ func (s *Store) finishCall(results []Result, idx []int, hint int64) call {
 	}
 	keys := []string{
 		s.keys.ready(first.Task.Kind), s.keys.waits(), s.keys.events(), s.keys.past(name), s.keys.pasts(), s.keys.timers(),
-		s.keys.stats(first.Task.Kind),
+		s.keys.stats(first.Task.Kind), s.keys.jobs(),
 	}
 	return call{script: finishScript, keys: keys, args: args}
 }

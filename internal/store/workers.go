@@ -46,10 +46,8 @@ func (s *Store) Renew(ctx context.Context, worker, beat string, lease time.Durat
 			checks[i].own = p.XPendingExt(ctx, &redis.XPendingExtArgs{
 				Stream: s.keys.ready(t.lane()), Group: group1, Start: t.Entry, End: t.Entry, Count: 1, Consumer: worker,
 			})
-			if !t.Plain {
-				checks[i].stop = p.HGet(ctx, s.keys.ends(t.Job), t.Entry)
-				checks[i].uid = p.HGet(ctx, s.keys.job(t.Job), "uid")
-			}
+			checks[i].stop = p.HGet(ctx, s.keys.ends(t.Job), t.Entry)
+			checks[i].uid = p.HGet(ctx, s.keys.job(t.Job), "uid")
 		}
 		return nil
 	})
@@ -61,11 +59,11 @@ func (s *Store) Renew(ctx context.Context, worker, beat string, lease time.Durat
 		switch {
 		case c.own.Err() != nil && !redis.HasErrorPrefix(c.own.Err(), "NOGROUP"):
 			return nil, c.own.Err()
-		case !t.Plain && c.uid.Val() != t.UID && (c.uid.Err() == nil || errors.Is(c.uid.Err(), redis.Nil)):
-			states[i] = "deleted"
+		case c.uid.Err() == nil && c.uid.Val() != t.UID || errors.Is(c.uid.Err(), redis.Nil) && (!t.Plain || len(c.own.Val()) == 0):
+			states[i] = "deleted" // a plain job that nobody steers has no record
 		case len(c.own.Val()) == 0:
 			states[i] = StateLost
-		case !t.Plain && c.stop.Err() == nil:
+		case c.stop.Err() == nil:
 			states[i] = c.stop.Val()[strings.LastIndexByte(c.stop.Val(), ' ')+1:]
 		}
 	}

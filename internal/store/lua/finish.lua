@@ -1,34 +1,50 @@
 -- finish ends plain tasks of one kind that succeeded. A task that was ended
--- before changes nothing.
+-- before changes nothing; one whose job has got a record is left to settle.
 -- KEYS[1] ready stream  KEYS[2] waits hash  KEYS[3] events stream
 -- KEYS[4] past hash: finished plain jobs that expire together  KEYS[5] pasts zset of these  KEYS[6] timers  KEYS[7] stats
+-- KEYS[8] jobs
 -- ARGV[1] now  ARGV[2] ttl in ms, 0 keeps nothing  ARGV[3] when the past hash goes  ARGV[4] its name
 -- ARGV[5] kind  ARGV[6] ms that the tasks waited  ARGV[7] ms that they ran
 -- ARGV[8] fields per task: 1, or 2 with what to keep; then per task: entry, record
--- returns '<now> <one digit per task, 1: counted>', or '<now> LATE' where the past hash goes too early
+-- returns '<now> <one digit per task, 1: counted, 2: its job has a record>', or '<now> LATE' where the past hash goes too early
 local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
 
 local head = string.format('%.0f %.0f ', now, now + ttl)
-local entries = {}
+local entries, names = {}, {}
 for i = 9, #ARGV, step do
   entries[#entries + 1] = ARGV[i]
+  names[#names + 1] = ARGV[5] .. '-' .. ARGV[i]
   local bytes = step == 2 and #ARGV[i + 1] or 0 -- of spec, args and result
   if bytes > 3 * LONGEST then return too_long('finish', bytes, 3 * LONGEST) end
 end
-local taken = take(KEYS[1], entries)
+
+local recorded, mine = {}, entries
+if redis.call('EXISTS', KEYS[8]) == 1 then
+  recorded, mine = redis.call('ZMSCORE', KEYS[8], unpack(names)), {}
+  for n, entry in ipairs(entries) do
+    if not recorded[n] then mine[#mine + 1] = entry end
+  end
+end
+local taken = take(KEYS[1], mine)
 
 local awaited = redis.call('EXISTS', KEYS[2]) == 1
-local out, keep, ended = {}, {}, 0
-for n, entry in ipairs(entries) do
-  out[n] = taken[n] and 1 or 0
-  ended = ended + out[n]
-  local name, record = ARGV[5] .. '-' .. entry, step == 2 and ARGV[8 + 2 * n] or ''
-  if taken[n] and ttl > 0 then
+local out, keep, ended, at = {}, {}, 0, 0
+for n, name in ipairs(names) do
+  local record, counted = step == 2 and ARGV[8 + 2 * n] or '', false
+  if recorded[n] then
+    out[n] = 2
+  else
+    at = at + 1
+    counted = taken[at]
+    out[n] = counted and 1 or 0
+    ended = ended + out[n]
+  end
+  if counted and ttl > 0 then
     keep[#keep + 1] = name
     keep[#keep + 1] = head .. record
   end
-  if taken[n] and awaited and redis.call('HDEL', KEYS[2], name) == 1 then
+  if counted and awaited and redis.call('HDEL', KEYS[2], name) == 1 then
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
       'r', 'CompletionsReached', 'o', record)
   end
