@@ -148,12 +148,13 @@ func (s *station) learn(ctx context.Context, version string) bool {
 	return fresh
 }
 
-// sated tells after a claim whether there is nothing to be had, so that the
-// station waits. Others may take what was seen, though not for ever.
-func (s *station) sated(got int, more bool) bool {
+// sated tells after a claim of up to n tasks whether there is nothing more to
+// be had, so that the station waits. Others may take what was seen, though not
+// for ever.
+func (s *station) sated(got, n int, more bool) bool {
 	if got > 0 || !more {
 		s.lanes.hollow = 0
-		return got == 0
+		return got < n && !more
 	}
 	s.lanes.hollow++
 	return s.lanes.hollow > 10

@@ -59,7 +59,7 @@ func (s *station) renew(ctx context.Context, tasks []*RawTask) error {
 	if s.pulse.renewals.end(err); err != nil {
 		return err
 	}
-	s.beatAt.Store(int64(sent))
+	s.alive(sent)
 	s.obey(tasks, states)
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +45,7 @@ type station struct {
 	mounts  mounts
 	settler settler
 
+	waits    *backoff.ExponentialBackOff // between waits that fail; the claiming goroutine's
 	pulse    pulses
 	signs    sync.RWMutex // held while a sign of life is sent, and to set left
 	left     bool
@@ -60,7 +60,7 @@ func newStation(w *Worker, q *Queue) *station {
 	kinds := w.Kinds()
 	s := &station{
 		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
-		tasks: map[*RawTask]struct{}{}, rest: make(chan *RawTask), cache: newWorkCache(q),
+		tasks: map[*RawTask]struct{}{}, rest: make(chan *RawTask), cache: newWorkCache(q), waits: newRetry(),
 	}
 	for i := range kinds {
 		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
@@ -107,6 +107,7 @@ func (s *station) run(ctx context.Context) {
 	}()
 	<-ctx.Done()
 	s.draining.Store(true)
+	s.overtake(base)
 	s.wake(base)
 	<-claimed
 	wake(base, s.w.room.leave(s))
@@ -121,63 +122,6 @@ func (s *station) wake(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = s.store.WakeAll(ctx, s.id)
-}
-
-// claim takes tasks while there are free slots, until ctx is cancelled. Calls
-// to Redis go by base, so that a claim under way is heard to its end.
-func (s *station) claim(ctx, base context.Context) {
-	retry := newRetry()
-	for ctx.Err() == nil {
-		n := s.w.slots.take(ctx, min((s.w.cfg.Concurrency+1)/2, store.Limit))
-		if n == 0 {
-			return
-		}
-		if !s.settler.wait(ctx) {
-			s.w.slots.give(n)
-			return
-		}
-		tasks, again := s.claimSurely(ctx, base, n)
-		s.start(base, tasks)
-		s.w.slots.give(n - len(tasks))
-		if s.sated(len(tasks), again) && ctx.Err() == nil {
-			s.pulse.claims.begin(waitAtMost + s.w.cfg.Lease)
-			err := s.store.Wait(base, s.id, s.lanes.wait, waitAtMost)
-			if s.pulse.claims.end(err); err != nil {
-				s.log.Debug("wait failed", "error", err)
-				pause(ctx, retry.NextBackOff())
-			} else {
-				retry.Reset()
-			}
-		}
-	}
-}
-
-// claimSurely repeats one claim until Redis has answered it, since an answer
-// that was lost may have handed over tasks. again tells that there may be more
-// at once.
-func (s *station) claimSurely(ctx, base context.Context, n int) (tasks []store.Task, again bool) {
-	op := s.beat.Add(1)
-	turn := s.turn(base, op, n)
-	c := store.Claim{
-		Worker: s.id, Op: strconv.FormatInt(op, 10), Lanes: turn.lanes, Most: turn.most, Max: n, Lease: s.w.cfg.Lease,
-	}
-	defer func() { s.done(base, turn, tasks) }()
-	retry := newRetry()
-	for {
-		sent := time.Since(s.began)
-		s.pulse.claims.begin(s.w.cfg.Lease)
-		got, err := s.store.Claim(base, c)
-		if s.pulse.claims.end(err); err == nil {
-			s.beatAt.Store(int64(sent))
-			s.now.Store(got.Now)
-			changed := s.learn(base, got.Lanes)
-			return got.Tasks, changed || len(turn.charged) > 0
-		}
-		s.log.Warn("claim failed", "error", err)
-		if !pause(ctx, retry.NextBackOff()) {
-			return nil, false
-		}
-	}
 }
 
 // newRetry is how long to wait between tries while Redis fails: for ever,
@@ -381,91 +325,4 @@ func (s *station) workerInfo() []byte {
 		"startedAt": s.began.UnixMilli(), "capacity": resourceList(whole), "inUse": resourceList(inUse),
 	})
 	return data
-}
-
-// workCache keeps spec and args of the jobs whose tasks were claimed lately.
-type workCache struct {
-	queue   *Queue
-	entries map[string]*cachedWork // by UID; used by the claiming goroutine alone
-	plain   *JobSpec               // of a plain job with no spec of its own
-	specs   map[string]*JobSpec    // of plain jobs, by their text: many are alike
-}
-
-type cachedWork struct {
-	read time.Time
-	args []byte
-	spec *JobSpec
-	gen  int
-	err  error
-
-	stale atomic.Bool
-}
-
-// cacheFor bounds how long a changed spec goes unnoticed.
-const cacheFor = 5 * time.Second
-
-func newWorkCache(q *Queue) workCache {
-	plain := JobSpec{}.withDefaults(DefaultTTL)
-	return workCache{queue: q, entries: map[string]*cachedWork{}, plain: &plain, specs: map[string]*JobSpec{}}
-}
-
-// fill reads what is missing for the tasks, in one round trip, and answers
-// what the cache then holds.
-func (c *workCache) fill(ctx context.Context, st *store.Store, tasks []store.Task) (map[string]*cachedWork, error) {
-	var names, uids []string
-	found := map[string]*cachedWork{}
-	for i := range tasks {
-		t := &tasks[i]
-		if t.Plain || found[t.UID] != nil {
-			continue
-		}
-		if e := c.entries[t.UID]; e != nil && time.Since(e.read) < cacheFor && !e.stale.Load() {
-			found[t.UID] = e
-			continue
-		}
-		found[t.UID] = &cachedWork{}
-		names, uids = append(names, t.Job), append(uids, t.UID)
-	}
-	if len(names) == 0 {
-		return found, nil
-	}
-	if len(c.entries) > 1000 {
-		clear(c.entries)
-	}
-	work, err := st.Work(ctx, names)
-	if err != nil {
-		return found, err
-	}
-	for i, w := range work {
-		e := &cachedWork{read: time.Now(), args: w.Args, gen: w.Generation}
-		if w.UID != uids[i] {
-			e.err = ErrJobDeleted
-		} else {
-			e.spec, e.err = c.decode(w.Spec)
-		}
-		found[uids[i]], c.entries[uids[i]] = e, e
-	}
-	return found, nil
-}
-
-// decode reads a stored spec.
-func (c *workCache) decode(data []byte) (*JobSpec, error) {
-	if len(data) == 0 {
-		return c.plain, nil
-	}
-	if known := c.specs[string(data)]; known != nil {
-		return known, nil
-	}
-	var spec JobSpec
-	if err := json.Unmarshal(data, &spec); err != nil {
-		return nil, err
-	}
-	spec = spec.withDefaults(DefaultTTL)
-	if len(c.specs) > 100 {
-		clear(c.specs)
-	}
-	if len(data) < 1<<10 {
-		c.specs[string(data)] = &spec
-	}
-	return &spec, nil
 }

@@ -46,19 +46,28 @@ type Claimed struct {
 
 // Claim hands over up to c.Max tasks.
 func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
-	keys := make([]string, 3, 3+2*len(c.Lanes))
-	keys[0], keys[1], keys[2] = s.keys.beats(), s.keys.worker(c.Worker), s.keys.lanes()
-	for _, lane := range c.Lanes {
-		keys = append(keys, s.keys.ready(lane), s.keys.bell(lane))
-	}
-	args := append(make([]any, 0, 5+len(c.Most)), s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
-	for _, n := range c.Most {
-		args = append(args, n)
-	}
+	keys, args := s.claim(c)
 	word, err := s.word(ctx, claimScript, keys, args...)
 	if err != nil {
 		return Claimed{}, err
 	}
+	return c.parse(word)
+}
+
+func (s *Store) claim(c Claim) (keys []string, args []any) {
+	keys = make([]string, 3, 3+2*len(c.Lanes))
+	keys[0], keys[1], keys[2] = s.keys.beats(), s.keys.worker(c.Worker), s.keys.lanes()
+	for _, lane := range c.Lanes {
+		keys = append(keys, s.keys.ready(lane), s.keys.bell(lane))
+	}
+	args = append(make([]any, 0, 5+len(c.Most)), s.now(), c.Worker, c.Op, c.Max, c.Lease.Milliseconds())
+	for _, n := range c.Most {
+		args = append(args, n)
+	}
+	return keys, args
+}
+
+func (c Claim) parse(word string) (Claimed, error) {
 	head, rest, _ := strings.Cut(word, "\n")
 	now, lanes, _ := strings.Cut(head, " ")
 	tasks, err := parseTasks(rest, c.Lanes, c.Max)
@@ -127,16 +136,78 @@ func PlainName(kind, entry string) string { return kind + "-" + entry }
 // Wait waits until there may be a task of one of the lanes, Wake is called
 // for the worker, or for at most the given time. It does not tell which.
 func (s *Store) Wait(ctx context.Context, worker string, lanes []string, atMost time.Duration) error {
-	bells := make([]string, len(lanes), len(lanes)+2)
-	for i, lane := range lanes {
-		bells[i] = s.keys.bell(lane)
-	}
-	bells = append(bells, s.keys.bell(NewLanes), s.keys.bell("@"+worker))
-	err := s.rdb.BLPop(ctx, atMost, bells...).Err()
+	err := s.rdb.BLPop(ctx, atMost, s.bells(worker, lanes)...).Err()
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
 	return s.seen(ctx, err)
+}
+
+func (s *Store) bells(worker string, lanes []string) []string {
+	bells := make([]string, len(lanes), len(lanes)+2)
+	for i, lane := range lanes {
+		bells[i] = s.keys.bell(lane)
+	}
+	return append(bells, s.keys.bell(NewLanes), s.keys.bell("@"+worker))
+}
+
+// WaitClaim waits as Wait does and then claims, in one round trip. After an
+// error nobody knows whether it has claimed: the same Claim must follow. ok is
+// false, and nothing done, where the client can't wait in a pipeline.
+func (s *Store) WaitClaim(ctx context.Context, c Claim, atMost time.Duration) (got Claimed, ok bool, err error) {
+	node, err := s.patient(ctx, atMost)
+	if node == nil || err != nil {
+		return Claimed{}, err != nil, s.seen(ctx, err)
+	}
+	if err := s.guard(ctx, true); err != nil {
+		return Claimed{}, true, err
+	}
+	keys, args := s.claim(c)
+	pipe := node.Pipeline()
+	pipe.BLPop(ctx, atMost, s.bells(c.Worker, c.Lanes)...)
+	cmd := claimScript.EvalSha(ctx, pipe, keys, args...)
+	_, _ = pipe.Exec(ctx) // that nothing came is an error of the first
+	word, err := cmd.Text()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		got, err = s.Claim(ctx, c)
+		return got, true, err
+	}
+	if err != nil {
+		return Claimed{}, true, s.seen(ctx, err)
+	}
+	got, err = c.parse(word)
+	return got, true, err
+}
+
+// patient is a client of the node that has the queue, whose pipelines may take
+// as long as a wait; nil where there is none such.
+func (s *Store) patient(ctx context.Context, atMost time.Duration) (*redis.Client, error) {
+	var node *redis.Client
+	switch c := s.rdb.(type) {
+	case *redis.Client:
+		node = c
+	case *redis.ClusterClient:
+		primary, err := c.MasterForKey(ctx, s.keys.timers())
+		if err != nil {
+			return nil, err
+		}
+		node = primary
+	default:
+		return nil, nil
+	}
+	if p := s.waits.Load(); p != nil && p.node == node && p.atMost == atMost {
+		return p.client, nil
+	}
+	const slack = 10 * time.Second // as go-redis allows for a BLPOP
+	p := &patience{node, node.WithTimeout(atMost + slack), atMost}
+	s.waits.Store(p)
+	return p.client, nil
+}
+
+// patience is a client made of another, for waits.
+type patience struct {
+	node, client *redis.Client
+	atMost       time.Duration
 }
 
 // Wake ends a worker's wait for tasks.

@@ -43,6 +43,7 @@ type Store struct {
 
 	guarded  atomic.Pointer[time.Time] // when the layout was last found good
 	guarding atomic.Bool               // it is looked at, though it was good before
+	waits    atomic.Pointer[patience]  // by which WaitClaim waits
 	reload   struct {
 		mu sync.Mutex
 		at time.Time // when a cluster client was last told to look again
