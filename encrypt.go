@@ -94,6 +94,15 @@ func (q *Queue) sealJob(data []byte, place ...string) ([]byte, error) {
 	return q.ring.Seal(data, place...)
 }
 
+// sealArgs encrypts the args of a job, if the queue does so; a plain one has no
+// name.
+func (q *Queue) sealArgs(args []byte, kind, name string) ([]byte, error) {
+	if !q.cfg.EncryptJobs {
+		return args, nil
+	}
+	return q.sealJob(args, q.argsPlace(kind, name)...)
+}
+
 // openJob decrypts something of a job. What is encrypted opens whether or not
 // the queue encrypts.
 func (q *Queue) openJob(data []byte, place ...string) ([]byte, error) {

@@ -227,7 +227,7 @@ func (q *Queue) run(c *CronJob, due time.Time) (*store.Submission, error) {
 	if c.sealed != nil {
 		return nil, fmt.Errorf("its args: %w", ErrUnknownKey)
 	}
-	args, err := q.sealJob(c.RawArgs, q.argsPlace(c.JobKind, spec.Name)...)
+	args, err := q.sealArgs(c.RawArgs, c.JobKind, spec.Name)
 	if err != nil {
 		return nil, err
 	}

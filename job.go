@@ -1,6 +1,7 @@
 package stint
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -151,18 +152,33 @@ type JobSpec struct {
 // changes nothing that the caller's spec points to, and nothing when called a
 // second time.
 func (s JobSpec) withDefaults(defaultTTL time.Duration) JobSpec {
+	s.setDefaults(defaultTTL, new(specDefaults))
+	return s
+}
+
+// specDefaults are what a spec's pointers point to where they were nil: all in
+// one piece, which costs a submission one allocation and not seven.
+type specDefaults struct {
+	completions, parallelism, backoffLimit, lostLimit int
+
+	ttl     time.Duration
+	backoff Backoff
+}
+
+// setDefaults is withDefaults in place.
+func (s *JobSpec) setDefaults(defaultTTL time.Duration, d *specDefaults) {
+	*d = specDefaults{1, 1, DefaultBackoffLimit, DefaultLostLimit, defaultTTL, s.Backoff.withDefaults()}
 	if s.Completions == nil && s.Parallelism == nil {
-		s.Completions = new(1)
+		s.Completions = &d.completions
 	}
-	s.Parallelism = orDefault(s.Parallelism, 1)
+	s.Parallelism = cmp.Or(s.Parallelism, &d.parallelism)
 	if s.CompletionMode == "" {
 		s.CompletionMode = NonIndexed
 	}
-	limit := DefaultBackoffLimit
 	if s.BackoffLimitPerIndex != nil {
-		limit = math.MaxInt32
+		d.backoffLimit = math.MaxInt32
 	}
-	s.BackoffLimit = orDefault(s.BackoffLimit, limit)
+	s.BackoffLimit = cmp.Or(s.BackoffLimit, &d.backoffLimit)
 	s.FailurePolicy = s.FailurePolicy.withDefaults()
 	if s.ReplacementPolicy == "" {
 		s.ReplacementPolicy = TerminatingOrFailed
@@ -170,11 +186,10 @@ func (s JobSpec) withDefaults(defaultTTL time.Duration) JobSpec {
 			s.ReplacementPolicy = Failed
 		}
 	}
-	s.TTLAfterFinished = orDefault(s.TTLAfterFinished, defaultTTL)
+	s.TTLAfterFinished = cmp.Or(s.TTLAfterFinished, &d.ttl)
 	s.Resources = s.Resources.withDefaults()
-	s.Backoff = s.Backoff.withDefaults()
-	s.LostLimit = orDefault(s.LostLimit, DefaultLostLimit)
-	return s
+	s.Backoff = &d.backoff
+	s.LostLimit = cmp.Or(s.LostLimit, &d.lostLimit)
 }
 
 func orDefault[T any](p *T, v T) *T {

@@ -3,6 +3,7 @@ package stint
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -297,4 +298,50 @@ func TestGenerateName(t *testing.T) {
 		require.Equal(t, kind[0], a[0])
 		require.NotContains(t, a[1:len(a)-14], "_")
 	}
+}
+
+func TestPlainSpecIsTheStoredForm(t *testing.T) {
+	t.Parallel()
+	stored := func(q *Queue, s JobSpec) string {
+		data, err := q.plainSpec(&s)
+		require.NoError(t, err)
+		return string(data)
+	}
+	day, hour := NewQueue("q", nil, QueueConfig{DefaultTTL: 24 * time.Hour}), NewQueue("q", nil)
+	require.Empty(t, stored(hour, JobSpec{}))
+	require.Empty(t, stored(hour, JobSpec{Completions: new(1), Parallelism: new(2), Labels: map[string]string{}}))
+	require.JSONEq(t, `{"ttlAfterFinished":"24h0m0s"}`, stored(day, JobSpec{}))
+	for _, ttl := range []time.Duration{0, 1, 1500 * time.Nanosecond, 90 * time.Minute, NeverExpire} {
+		s := JobSpec{TTLAfterFinished: &ttl}
+		want, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.Equal(t, string(want), stored(day, s))
+		require.Equal(t, string(want), stored(hour, s))
+	}
+	require.JSONEq(t, `{"ttlAfterFinished":"24h0m0s","backoffLimit":0}`, stored(day, JobSpec{BackoffLimit: new(0)}))
+}
+
+// A field that plainSpec does not know of would be lost.
+func TestNothingButTheTTLIsLeftOut(t *testing.T) {
+	t.Parallel()
+	apart := map[string]bool{"TTLAfterFinished": true, "Completions": true, "Parallelism": true}
+	set := map[string]JobSpec{
+		"Name": {Name: "x"}, "Labels": {Labels: map[string]string{"a": "b"}}, "Annotations": {Annotations: map[string]string{"a": "b"}},
+		"CompletionMode": {CompletionMode: NonIndexed}, "BackoffLimit": {BackoffLimit: new(0)},
+		"BackoffLimitPerIndex": {BackoffLimitPerIndex: new(0)}, "MaxFailedIndexes": {MaxFailedIndexes: new(0)},
+		"FailurePolicy": {FailurePolicy: &FailurePolicy{}}, "SuccessPolicy": {SuccessPolicy: &SuccessPolicy{}},
+		"ReplacementPolicy": {ReplacementPolicy: Failed}, "ActiveDeadline": {ActiveDeadline: new(time.Duration(0))},
+		"AttemptTimeout": {AttemptTimeout: 1}, "Suspend": {Suspend: true}, "StartAt": {StartAt: time.Unix(0, 0)}, "Delay": {Delay: 1},
+		"Resources": {Resources: Resources{Limits: ResourceList{"cpu": "1"}}}, "Backoff": {Backoff: &Backoff{}},
+		"LostLimit": {LostLimit: new(0)}, "Mounts": {Mounts: make([]Mount, 1)}, "LostCounts": {LostCounts: true},
+		"TTLAfterFinished": {TTLAfterFinished: new(time.Duration(0))}, "Completions": {Completions: new(0)}, "Parallelism": {Parallelism: new(0)},
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[JobSpec]()) {
+		s, known := set[field.Name]
+		require.True(t, known, "set %s here", field.Name)
+		require.False(t, reflect.ValueOf(s).FieldByIndex(field.Index).IsZero(), field.Name)
+		require.Equal(t, apart[field.Name], s.asksOnlyTTL(), field.Name)
+	}
+	requests := JobSpec{Resources: Resources{Requests: ResourceList{"cpu": "1"}}}
+	require.False(t, requests.asksOnlyTTL())
 }

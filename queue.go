@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -144,6 +143,9 @@ func (q *Queue) Submit(ctx context.Context, args Args, spec ...JobSpec) (*Job, e
 
 // SubmitRaw is Submit for args that are encoded already.
 func (q *Queue) SubmitRaw(ctx context.Context, s Submission) (*Job, error) {
+	if len(q.cfg.SubmitMiddleware) == 0 {
+		return q.submitOne(ctx, s)
+	}
 	next := q.submitOne
 	for i := len(q.cfg.SubmitMiddleware) - 1; i >= 0; i-- {
 		next = q.cfg.SubmitMiddleware[i](next)
@@ -187,33 +189,31 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	if q.err != nil {
 		return nil, store.Submission{}, q.err
 	}
-	given := s.Spec
-	spec := given.withDefaults(q.cfg.DefaultTTL)
-	if err := validateCreate(spec, s.Kind, len(s.Args)+q.overhead()); err != nil {
+	job := newJob(q.name, &s, q.cfg.DefaultTTL)
+	if err := validateCreate(job.Spec, s.Kind, len(s.Args)+q.overhead()); err != nil {
 		return nil, store.Submission{}, err
 	}
-	for _, w := range Warnings(spec) {
-		q.log.Warn(w, "job", spec.Name)
+	for _, w := range warnings(&job.Spec) {
+		q.log.Warn(w, "job", job.Spec.Name)
 	}
-	job := &Job{Queue: q.name, Kind: s.Kind, Generation: 1, Spec: spec, Args: s.Args}
-	sub := store.Submission{Kind: s.Kind, Args: s.Args, Plain: isPlain(&spec)}
+	sub := store.Submission{Kind: s.Kind, Plain: isPlain(&job.Spec)}
+	var err error
 	if sub.Plain {
-		var err error
-		if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, "")...); err == nil {
-			sub.Spec, err = q.plainSpec(given)
+		if sub.Args, err = q.sealArgs(s.Args, s.Kind, ""); err == nil {
+			sub.Spec, err = q.plainSpec(&s.Spec)
 		}
 		return job, sub, err
 	}
-	if spec.Name == "" {
-		spec.Name = generateName(s.Kind)
-		job.Spec.Name = spec.Name
+	if job.Spec.Name == "" {
+		job.Spec.Name = generateName(s.Kind)
 	}
+	spec := job.Spec
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return nil, sub, err
 	}
 	job.Name, job.UID = spec.Name, uuid.NewString()
-	if sub.Args, err = q.sealJob(s.Args, q.argsPlace(s.Kind, job.Name)...); err != nil {
+	if sub.Args, err = q.sealArgs(s.Args, s.Kind, job.Name); err != nil {
 		return nil, sub, err
 	}
 	sub.Name, sub.UID, sub.Spec = job.Name, job.UID, data
@@ -224,6 +224,17 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	sub.Sums = q.sums(s.Kind, s.Args, same)
 	sub.Rules, sub.Requests = submittedRules(spec), spec.requests()
 	return job, sub, nil
+}
+
+// newJob is a job that is being submitted, in one piece with its defaults.
+func newJob(queue string, s *Submission, defaultTTL time.Duration) *Job {
+	j := &struct {
+		Job
+
+		defaults specDefaults
+	}{Job: Job{Queue: queue, Kind: s.Kind, Generation: 1, Spec: s.Spec, Args: s.Args}}
+	j.Spec.setDefaults(defaultTTL, &j.defaults)
+	return &j.Job
 }
 
 // submittedRules are the rules of a job that is being submitted: a delay
@@ -244,19 +255,36 @@ func isPlain(s *JobSpec) bool {
 }
 
 // plainSpec is the stored spec of a plain job, nothing where all is default.
-func (q *Queue) plainSpec(s JobSpec) ([]byte, error) {
-	if s.TTLAfterFinished == nil && q.cfg.DefaultTTL != DefaultTTL {
-		s.TTLAfterFinished = &q.cfg.DefaultTTL
+func (q *Queue) plainSpec(given *JobSpec) ([]byte, error) {
+	ttl := given.TTLAfterFinished
+	if ttl == nil && q.cfg.DefaultTTL != DefaultTTL {
+		ttl = &q.cfg.DefaultTTL
 	}
-	s.Completions, s.Parallelism = nil, nil
-	if reflect.ValueOf(&s).Elem().IsZero() {
+	switch {
+	case !given.asksOnlyTTL():
+		s := *given
+		s.Completions, s.Parallelism, s.TTLAfterFinished = nil, nil, ttl
+		data, err := json.Marshal(s.stored())
+		if string(data) == "{}" {
+			data = nil
+		}
+		return data, err
+	case ttl == nil:
 		return nil, nil
+	default: // what JSON makes of it, for a fraction of the cost
+		return []byte(`{"ttlAfterFinished":"` + ttl.String() + `"}`), nil
 	}
-	data, err := json.Marshal(s)
-	if err != nil || string(data) == "{}" {
-		return nil, err
-	}
-	return data, nil
+}
+
+// asksOnlyTTL tells the spec of a plain job in which nothing else is set that
+// would be stored.
+func (s *JobSpec) asksOnlyTTL() bool {
+	return s.Labels == nil && s.Annotations == nil && s.CompletionMode == "" &&
+		s.BackoffLimit == nil && s.BackoffLimitPerIndex == nil && s.MaxFailedIndexes == nil &&
+		s.FailurePolicy == nil && s.SuccessPolicy == nil && s.ReplacementPolicy == "" &&
+		s.ActiveDeadline == nil && s.AttemptTimeout == 0 && s.StartAt.IsZero() && s.Delay == 0 &&
+		s.Resources.Requests == nil && s.Resources.Limits == nil && s.Backoff == nil &&
+		s.LostLimit == nil && s.Mounts == nil && !s.LostCounts && !s.Suspend && s.Name == ""
 }
 
 // answered completes a job with what the store says of it.

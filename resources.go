@@ -3,12 +3,10 @@ package stint
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"slices"
 	"strings"
 
 	"github.com/stint-go/stint/internal/fit"
@@ -131,7 +129,7 @@ func resourceList(a fit.Amounts) ResourceList {
 // words list amounts for people.
 func (l ResourceList) words() string {
 	out := make([]string, 0, len(l))
-	for _, name := range slices.Sorted(maps.Keys(l)) {
+	for _, name := range sortedKeys(l) {
 		out = append(out, name+" "+string(l[name]))
 	}
 	return strings.Join(out, ", ")
@@ -154,7 +152,7 @@ const (
 func (v *validation) resources(r *Resources) {
 	v.resourceList(resourcesPath+".limits", r.Limits)
 	v.resourceList(resourcesPath+".requests", r.Requests)
-	for _, name := range slices.Sorted(maps.Keys(r.Requests)) {
+	for _, name := range sortedKeys(r.Requests) {
 		limit, limited := r.Limits[name]
 		request, err := quantity.Parse(string(r.Requests[name]))
 		most, err2 := quantity.Parse(string(limit))
@@ -176,7 +174,7 @@ func (v *validation) resourceList(path string, l ResourceList) {
 	if !v.most(path, len(l), maxResources) {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(l)) {
+	for _, name := range sortedKeys(l) {
 		field := path + "[" + name + "]"
 		if !isProcessResource(name) && (!isQualifiedName(name) || !strings.Contains(name, "/")) {
 			v.add(field, FieldInvalid, name, resourceNameRule)

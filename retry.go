@@ -49,7 +49,7 @@ const (
 	ScopeJob BackoffScope = "Job"
 )
 
-func (b *Backoff) withDefaults() *Backoff {
+func (b *Backoff) withDefaults() Backoff {
 	var out Backoff
 	if b != nil {
 		out = *b
@@ -69,7 +69,7 @@ func (b *Backoff) withDefaults() *Backoff {
 	if out.Scope == "" {
 		out.Scope = ScopeTask
 	}
-	return &out
+	return out
 }
 
 func (b *Backoff) rules() rules.Backoff {

@@ -64,6 +64,14 @@ func (v *validation) err() error {
 	return &InvalidError{Fields: v.fields}
 }
 
+// sortedKeys are a map's in order; those of an empty one cost nothing.
+func sortedKeys[M ~map[string]V, V any](m M) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(m))
+}
+
 func oneOf[T ~string](values []T) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {
@@ -138,6 +146,11 @@ func validateUpdate(from, to JobSpec) error {
 // costly; nil if there is nothing. It does not check that the spec is valid.
 func Warnings(spec JobSpec) []string {
 	spec = spec.withDefaults(0)
+	return warnings(&spec)
+}
+
+// warnings are those of a spec that has its defaults.
+func warnings(spec *JobSpec) []string {
 	var out []string
 	if spec.Name != "" && isDNSSubdomain(spec.Name) && !isDNSLabel(spec.Name) {
 		out = append(out, "metadata.name: is not a DNS label of at most 63 bytes, as names of hosts have to be")
@@ -173,7 +186,7 @@ func (v *validation) name(s *JobSpec) {
 func (v *validation) metadata(s *JobSpec) {
 	const labels, annotations = "metadata.labels", "metadata.annotations"
 	if v.most(labels, len(s.Labels), maxLabels) {
-		for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+		for _, key := range sortedKeys(s.Labels) {
 			if !isQualifiedName(key) {
 				v.add(labels, FieldInvalid, key, qualifiedNameRule)
 			}
@@ -186,7 +199,7 @@ func (v *validation) metadata(s *JobSpec) {
 		return
 	}
 	total := 0
-	for _, key := range slices.Sorted(maps.Keys(s.Annotations)) {
+	for _, key := range sortedKeys(s.Annotations) {
 		// Kubernetes folds the case of an annotation's prefix as well.
 		if !isQualifiedName(strings.ToLower(key)) {
 			v.add(annotations, FieldInvalid, key, qualifiedNameRule)
@@ -246,7 +259,7 @@ func (v *validation) size(s *JobSpec) {
 	if long*grows+small <= maxSpecBytes {
 		return
 	}
-	if data, err := json.Marshal(s); err == nil && len(data) > maxSpecBytes {
+	if data, err := json.Marshal(*s); err == nil && len(data) > maxSpecBytes {
 		v.tooLong("spec", len(data), maxSpecBytes)
 	}
 }

@@ -49,6 +49,6 @@ func (s *Store) guard(ctx context.Context, writes bool) error {
 		s.guarded.Store(nil)
 		return fmt.Errorf("%w: %s is %.20q, and this version knows 1 to %d: update this program", ErrLayout, s.keys.layout(), text, Layout)
 	}
-	s.guarded.Store(&now)
+	s.guarded.Store(new(now))
 	return nil
 }
