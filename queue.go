@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -302,89 +300,4 @@ func (q *Queue) answered(job *Job, a store.Answer) error {
 		job.UID = a.Existing
 	}
 	return nil
-}
-
-// submitters groups concurrent submissions: while one call is under way the
-// next ones gather, and then go together.
-type submitters struct {
-	id      string
-	mu      sync.Mutex // guards what follows
-	waiting []*waiting
-	busy    bool
-	calls   int64
-}
-
-type waiting struct {
-	sub    store.Submission
-	done   chan struct{}
-	answer store.Answer
-	err    error
-}
-
-// one submits a job, alone or together with others.
-func (b *submitters) one(ctx context.Context, st *store.Store, sub store.Submission) (store.Answer, error) {
-	w := &waiting{sub: sub, done: make(chan struct{})}
-	b.mu.Lock()
-	b.waiting = append(b.waiting, w)
-	lead := !b.busy
-	b.busy = true
-	b.mu.Unlock()
-	if lead {
-		b.lead(ctx, st, w)
-	}
-	select {
-	case <-w.done:
-		return w.answer, w.err
-	case <-ctx.Done():
-		return store.Answer{}, fmt.Errorf("%w: %w", ErrUncertain, context.Cause(ctx))
-	}
-}
-
-// lead sends what has gathered until the leader's own job is through; then a
-// goroutine goes on for the others, if there are any.
-func (b *submitters) lead(ctx context.Context, st *store.Store, own *waiting) {
-	ctx = context.WithoutCancel(ctx)
-	b.send(ctx, st)
-	if b.next() {
-		go func() {
-			for {
-				b.send(ctx, st)
-				if !b.next() {
-					return
-				}
-			}
-		}()
-	}
-	<-own.done
-}
-
-// next tells whether somebody waits, and ends the turn if nobody does.
-func (b *submitters) next() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.busy = len(b.waiting) > 0
-	return b.busy
-}
-
-func (b *submitters) send(ctx context.Context, st *store.Store) {
-	b.mu.Lock()
-	subs := make([]store.Submission, min(len(b.waiting), store.Limit))
-	for i := range subs {
-		subs[i] = b.waiting[i].sub
-	}
-	subs = subs[:store.AtOnce(subs)]
-	batch := b.waiting[:len(subs)]
-	b.waiting = b.waiting[len(batch):]
-	b.calls++
-	op := strconv.FormatInt(b.calls, 10)
-	b.mu.Unlock()
-	answers, err := submitSurely(ctx, st, b.id, op, false, subs)
-	for i, w := range batch {
-		if err != nil {
-			w.err = err
-		} else {
-			w.answer = answers[i]
-		}
-		close(w.done)
-	}
 }
