@@ -103,20 +103,34 @@ func (s *Store) submission(submitter, op string, all bool, jobs []Submission) ca
 // enqueue stores plain jobs: these cannot be in conflict.
 func (s *Store) enqueue(submitter, op string, jobs []Submission) call {
 	keys := append(make([]string, 0, 4), s.keys.submitter(submitter), s.keys.kinds())
-	args := append(make([]any, 0, 3+3*len(jobs)), op, 0)
+	args := append(make([]any, 0, 6+len(jobs)), op, 0)
 	for i := range jobs {
-		if kind := jobs[i].Kind; !slices.Contains(args[2:], any(kind)) {
+		if kind := jobs[i].Kind; (i == 0 || kind != jobs[i-1].Kind) && !slices.Contains(args[2:], any(kind)) {
 			keys = append(keys, s.keys.ready(kind), s.keys.bell(kind))
 			args = append(args, kind)
 		}
 	}
 	kinds := args[2:]
 	args[1] = len(kinds)
-	for i := range jobs {
-		j := &jobs[i]
-		args = append(args, 1+slices.Index(kinds, any(j.Kind)), plainHeader(j.Spec), j.Args)
+	for len(jobs) > 0 {
+		run := alike(jobs)
+		args = append(args, 1+slices.Index(kinds, any(jobs[0].Kind)), plainHeader(jobs[0].Spec), run)
+		for i := range run {
+			args = append(args, jobs[i].Args)
+		}
+		jobs = jobs[run:]
 	}
 	return call{script: enqueueScript, keys: keys, args: args}
+}
+
+// alike is how many plain jobs, from the first on, differ in their args alone.
+func alike(jobs []Submission) int {
+	for i := range jobs {
+		if jobs[i].Kind != jobs[0].Kind || !bytes.Equal(jobs[i].Spec, jobs[0].Spec) {
+			return i
+		}
+	}
+	return len(jobs)
 }
 
 // labelsText are the labels of a stored spec, by themselves: events carry them.
@@ -142,8 +156,6 @@ func answers(word string, n int) ([]Answer, error) {
 		}
 		verb, rest, _ := strings.Cut(line, " ")
 		switch verb {
-		case "P":
-			out[i].Entry = rest
 		case "NEW":
 		case "OLD":
 			out[i].Existing = rest
@@ -154,7 +166,10 @@ func answers(word string, n int) ([]Answer, error) {
 		case "REFUSED":
 			out[i].Refused = true
 		default:
-			return nil, fmt.Errorf("submit answered %q", line)
+			if line == "" || line[0] < '0' || line[0] > '9' {
+				return nil, fmt.Errorf("submit answered %q", line)
+			}
+			out[i].Entry = line
 		}
 		i++
 	}

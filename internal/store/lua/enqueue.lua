@@ -4,23 +4,25 @@
 -- KEYS[1] sub  string  the submitting client's last operation and its answer
 -- KEYS[2] kinds  set  kinds that the queue has seen
 -- KEYS[3..] per kind: ready (stream), bell (list)
--- ARGV[1] operation  ARGV[2] number of kinds, ARGV[3..] their names; then per job: kind no., header, args
--- returns one line per job: 'P <entry>'
+-- ARGV[1] operation  ARGV[2] number of kinds, ARGV[3..] their names
+-- then per run of jobs that differ in their args alone: kind no., header, how many, args of each
+-- returns one line per job: its entry
 local op, nkinds = ARGV[1], tonumber(ARGV[2])
 local before = repeated(KEYS[1], op)
 if before then return before end
+local long = oversized('submit', 3 + nkinds, #ARGV)
+if long then return long end
 
-for i = 5 + nkinds, #ARGV, 3 do
-  local bytes = math.max(#ARGV[i], #ARGV[i - 1])
-  if bytes > LONGEST then return too_long('submit', bytes) end
-end
-
-local out = {}
-for i = 3 + nkinds, #ARGV, 3 do
-  out[#out + 1] = 'P ' .. redis.call('XADD', KEYS[1 + 2 * ARGV[i]], '*', 't', ARGV[i + 1], 'a', ARGV[i + 2])
+local out, call, at = {}, redis.call, 3 + nkinds
+while at < #ARGV do
+  local ready, header, last = KEYS[1 + 2 * ARGV[at]], ARGV[at + 1], at + 2 + ARGV[at + 2]
+  for i = at + 3, last do
+    out[#out + 1] = call('XADD', ready, '*', 't', header, 'a', ARGV[i])
+  end
+  at = last + 1
 end
 for kind = 1, nkinds do ring(KEYS[2 + 2 * kind]) end
-redis.call('SADD', KEYS[2], unpack(ARGV, 3, 2 + nkinds))
+call('SADD', KEYS[2], unpack(ARGV, 3, 2 + nkinds))
 local answer = table.concat(out, '\n')
-redis.call('SET', KEYS[1], op .. ' ' .. answer, 'PX', 600000)
+call('SET', KEYS[1], op .. ' ' .. answer, 'PX', 600000)
 return answer

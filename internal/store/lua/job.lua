@@ -29,9 +29,10 @@ end
 -- repeated answers an operation that a submitter has sent before as then. One
 -- that was under way for so long that the submitter has gone on is refused.
 local function repeated(key, op)
-  local number, answer = string.match(redis.call('GET', key) or '', '^(%d+) (.*)$')
+  local last = redis.call('GET', key) or ''
+  local number, at = string.match(last, '^(%d+) ()')
   if not number then return nil end
-  if number == op then return answer end
+  if number == op then return string.sub(last, at) end
   if tonumber(number) > tonumber(op) then return redis.error_reply('ERR stint: operation ' .. op .. ' came after ' .. number) end
 end
 

@@ -9,7 +9,7 @@
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of lanes
 -- ARGV[5..] per lane its name; then per job: 'P', lane no., header, args | 'J', lane no., name, uid, rules, success, spec, args, owner, sums, labels
 -- the sums are parted by ' ': any tells the same job, and the first is kept
--- returns one line per job: 'P <entry>' | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
+-- returns one line per job: the entry of a plain one | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
 local now, op, mode, nlanes = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if op ~= '' then
@@ -68,7 +68,7 @@ for i, j in ipairs(jobs) do
   elseif refused and mode == 'all' then
     out[i] = 'REFUSED'
   elseif j.header then
-    out[i] = 'P ' .. redis.call('XADD', KEYS[6 + 2 * j.lane], '*', 't', j.header, 'a', j.args)
+    out[i] = redis.call('XADD', KEYS[6 + 2 * j.lane], '*', 't', j.header, 'a', j.args)
     rung[j.lane] = true
   else
     out[i] = record(j)
