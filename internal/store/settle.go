@@ -200,16 +200,44 @@ func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
 		first := &results[idx[0]]
 		t := first.Task
 		keys = append(keys, s.keys.record(t.Job)...)
-		args = append(args, t.UID, lanes[t.lane()], len(idx), "")
+		won, ago := wonFirst(results, idx)
+		args = append(args, t.UID, lanes[t.lane()], won, ago.Milliseconds(), len(idx)-won, "")
 		if t.Plain {
 			args[len(args)-1] = "P"
 			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry)
 		}
-		for _, i := range idx {
+		for _, i := range idx[:won] {
+			args = append(args, results[i].Task.Entry)
+		}
+		for _, i := range idx[:won] {
+			args = append(args, results[i].Task.Slot)
+		}
+		for _, i := range idx[won:] {
 			args = results[i].append(args)
 		}
 	}
 	return call{script: settleScript, keys: append(keys, more...), args: args}
+}
+
+// wonFirst puts the results in front that say nothing but that a task has
+// succeeded. It answers how many these are, and how long ago the last of them
+// was.
+func wonFirst(results []Result, idx []int) (n int, ago time.Duration) {
+	others := make([]int, 0, len(idx))
+	for _, i := range idx {
+		r := &results[i]
+		if r.Verdict != rules.Succeeded || r.Result != nil || r.Hits != "" || r.Notes {
+			others = append(others, i)
+			continue
+		}
+		if a := max(0, r.Ago); n == 0 || a < ago {
+			ago = a
+		}
+		idx[n] = i
+		n++
+	}
+	copy(idx[n:], others)
+	return n, ago
 }
 
 // times are the ms that tasks waited and ran, in all.

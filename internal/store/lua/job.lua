@@ -36,6 +36,31 @@ local function repeated(key, op)
   if tonumber(number) > tonumber(op) then return redis.error_reply('ERR stint: operation ' .. op .. ' came after ' .. number) end
 end
 
+-- after tells that an entry is not older than another.
+local function after(entry, other)
+  if #entry == #other then return entry >= other end
+  local ms, n = string.match(entry, '^(%d+)-(%d+)$')
+  local than, m = string.match(other, '^(%d+)-(%d+)$')
+  if ms ~= than then return ms + 0 > than + 0 end
+  return n + 0 >= m + 0
+end
+
+-- remove deletes entries that have just been acknowledged. Whatever is older
+-- than the first entry in anyone's hands has been handed out and has ended: so
+-- these go by the node and not one by one, which costs ten times as much.
+local function remove(ready, entries)
+  if #entries >= 8 then
+    local first = redis.call('XPENDING', ready, 'w', '-', '+', 1)[1]
+    first = first and first[1] or entries[#entries]
+    local rest = {}
+    for _, e in ipairs(entries) do
+      if after(e, first) then rest[#rest + 1] = e end
+    end
+    if redis.pcall('XTRIM', ready, 'MINID', '=', first) == #entries - #rest then entries = rest end
+  end
+  if #entries > 0 then redis.call('XDEL', ready, unpack(entries)) end
+end
+
 -- take ends entries: it answers which of them nobody had ended before. XACK
 -- goes first, for a script that begins with it may write when memory is out.
 -- Whoever ends an entry deletes it in the same step; so only entries that are
@@ -47,8 +72,8 @@ local function take(ready, entries)
   for i, entry in ipairs(entries) do
     taken[i] = all or #redis.call('XRANGE', ready, entry, entry) == 1
   end
-  redis.call('XDEL', ready, unpack(entries))
-  return taken
+  if all then remove(ready, entries) else redis.call('XDEL', ready, unpack(entries)) end
+  return taken, all
 end
 
 -- ring wakes one idle worker. Once in a call is enough: who is woken and
@@ -480,7 +505,7 @@ local function start_fresh(K, J, n, set)
     end
     J.next = slot + 1
     if open then
-      add(K, J, tostring(slot), '1 0 0 0', set)
+      add(K, J, string.format('%d', slot), '1 0 0 0', set)
       n = n - 1
     end
   end

@@ -4,9 +4,11 @@
 -- one has requests: lanes, bell:~
 -- ARGV[1] now  ARGV[2] worker whose tasks are given up, or ''  ARGV[3] its beat as last seen  ARGV[4] number of lanes
 -- then per lane the ms that its tasks waited, and ran
--- then per job: uid, lane no., number of tasks, and '', or 'P' where the job is plain and gets its record here, from what
--- follows: name, lane, rules, spec, args, labels, entry
--- then per task of it: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
+-- then per job: uid, lane no., number of tasks that just succeeded and how long ago the last of them did, number of other
+-- tasks, and '', or 'P' where the job is plain and gets its record here, from what follows: name, lane, rules, spec, args,
+-- labels, entry
+-- then the entries of those that succeeded, and their slots
+-- then per other task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
 -- verdicts: S success, R with a result; F failed, I ignored, X index failed, J job failed, L lost: each with
 -- an error record and a message; G given back
@@ -16,6 +18,7 @@ local now, nlanes = clock(ARGV[1]), tonumber(ARGV[4])
 if ARGV[2] ~= '' and (redis.call('HGET', KEYS[6], ARGV[2]) or '') ~= ARGV[3] then return 'ALIVE' end
 
 local PACED = 16 -- completions of a job whose pace is worth keeping
+local BIT = { [0] = 128, 64, 32, 16, 8, 4, 2, 1 }
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local TALLIED = { S = 1, R = 1, F = 2, I = 2, X = 2, J = 2, L = 3, G = 4 }
 
@@ -36,33 +39,52 @@ end
 
 while at <= #ARGV do
   local lane = lanes[tonumber(ARGV[at + 1])]
-  local j = { uid = ARGV[at], results = {}, keys = keys(7 + 3 * nlanes + 7 * #jobs, lane.key) }
-  local tasks, plain = tonumber(ARGV[at + 2]), ARGV[at + 3] == 'P'
+  local j = { uid = ARGV[at], lane = lane, won = tonumber(ARGV[at + 2]), wonAt = now - ARGV[at + 3], results = {},
+    keys = keys(7 + 3 * nlanes + 7 * #jobs, lane.key) }
+  local others, plain = tonumber(ARGV[at + 4]), ARGV[at + 5] == 'P'
   if plain then
-    j.plain = at + 4
-    long = long or oversized('settle', at + 4, at + 10)
+    j.plain = at + 6
+    long = long or oversized('settle', at + 6, at + 12)
   end
-  at = at + (plain and 11 or 4)
-  for i = 1, tasks do j.results[i] = result() end
+  at = at + (plain and 13 or 6)
+  j.at = at
+  at = at + 2 * j.won
+  for i = 1, others do j.results[i] = result() end
   j.job, j.damaged = load(j.keys, j.uid, redis.pcall) -- what is damaged keeps no others from being settled
+  j.before = #lane.entries
   if not j.damaged then
-    for _, r in ipairs(j.results) do
-      lane.entries[#lane.entries + 1] = r.entry
-      lane.results[#lane.results + 1] = r
-    end
+    local entries = lane.entries
+    for i = j.at, j.at + j.won - 1 do entries[#entries + 1] = ARGV[i] end
+    for _, r in ipairs(j.results) do entries[#entries + 1] = r.entry end
   end
   jobs[#jobs + 1] = j
 end
 if long then return long end
 
 for _, lane in ipairs(lanes) do
-  local n, any = lane.tally, false
-  for i, taken in ipairs(take(KEYS[lane.key], lane.entries)) do
-    local r = lane.results[i]
-    r.taken, any = taken, any or taken
-    if taken then n[TALLIED[r.verdict]] = n[TALLIED[r.verdict]] + 1 end
+  lane.taken, lane.all = take(KEYS[lane.key], lane.entries)
+end
+
+-- end_all notes which tasks of a job have ended here, and counts them.
+local function end_all(j)
+  local taken, n = j.lane.taken, j.lane.tally
+  local won = 0
+  for i = j.before + 1, j.before + j.won do
+    if taken[i] then won = won + 1 end
   end
-  if any then tally(KEYS[lane.key + 2], now, n) end
+  n[1], j.any = n[1] + won, won > 0
+  for i, r in ipairs(j.results) do
+    r.taken = taken[j.before + j.won + i]
+    if r.taken then n[TALLIED[r.verdict]], j.any = n[TALLIED[r.verdict]] + 1, true end
+  end
+  j.lane.any = j.lane.any or j.any
+end
+
+for _, j in ipairs(jobs) do
+  if not j.damaged then end_all(j) end
+end
+for _, lane in ipairs(lanes) do
+  if lane.any then tally(KEYS[lane.key + 2], now, lane.tally) end
 end
 
 -- The job at hand, and what its ends come to.
@@ -170,10 +192,55 @@ local function stopped(r)
   return true
 end
 
+-- together sets the bits of slots that are close together in one read and one
+-- write; false where they are not.
+local function together(slots, low, high)
+  local first, last = (low - low % 8) / 8, (high - high % 8) / 8
+  if last - first > 2 * #slots then return false end
+  local bytes = { string.byte(redis.call('GETRANGE', K.done, first, last), 1, -1) }
+  for i = #bytes + 1, last - first + 1 do bytes[i] = 0 end
+  for _, slot in ipairs(slots) do
+    local at, bit = (slot - slot % 8) / 8 - first + 1, BIT[slot % 8]
+    if bytes[at] % (2 * bit) < bit then bytes[at] = bytes[at] + bit end
+  end
+  return type(redis.pcall('SETRANGE', K.done, first, string.char(unpack(bytes)))) == 'number' -- an ACL may be older
+end
+
+-- count_won counts the tasks of a job that just succeeded: all at once, or false
+-- where they must be looked at one by one.
+local function count_won(j)
+  if not j.lane.all or J.ending > 0 or J.memory ~= '' then return false end
+  local from = j.at + j.won
+  local slots, low, high = {}, math.huge, 0
+  for i = 1, j.won do
+    local slot = ARGV[from + i - 1] + 0
+    slots[i] = slot
+    if slot < low then low = slot end
+    if slot > high then high = slot end
+  end
+  if beyond(J, high) then return false end
+  if not together(slots, low, high) then
+    for i = from, from + j.won - 1 do redis.call('SETBIT', K.done, ARGV[i], '1') end
+  end
+  redis.call('HDEL', K.tasks, unpack(ARGV, from, from + j.won - 1))
+  J.succeeded, J.active = J.succeeded + j.won, J.active - j.won
+  if j.wonAt > success_at then success_at = j.wonAt end
+  return true
+end
+
+-- each adds the tasks of a job that just succeeded to its results.
+local function each(j)
+  for i = 0, j.won - 1 do
+    j.results[#j.results + 1] = { verdict = 'S', entry = ARGV[j.at + i], slot = ARGV[j.at + j.won + i], ended = j.wonAt,
+      hits = '-', taken = j.lane.taken[j.before + i + 1] }
+  end
+end
+
 -- count_all counts what became of a job's tasks.
-local function count_all(results)
+local function count_all(j)
   local slots, before = {}, J.succeeded
-  for _, r in ipairs(results) do
+  if j.won > 0 and not count_won(j) then each(j) end
+  for _, r in ipairs(j.results) do
     if r.taken and J.memory ~= '' then mark(J, r.entry, '') end
     if not r.taken then
       -- ended before
@@ -206,18 +273,17 @@ local function settle(j)
   if not J and j.plain then J = adopt(K, j.plain) end
   if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return end
   J.now = now
-  count_all(j.results)
+  count_all(j)
   streak()
   sync(K, J, now, fate)
 end
 
 local out = {}
 for _, j in ipairs(jobs) do
-  local any = false
-  for _, r in ipairs(j.results) do
-    out[#out + 1] = j.damaged and 'D' or r.taken and '1' or '0'
-    any = any or r.taken
+  local taken = j.lane.taken
+  for i = j.before, j.before + j.won + #j.results - 1 do
+    out[#out + 1] = j.damaged and 'D' or taken[i + 1] and '1' or '0'
   end
-  if any then apart(settle, j) end
+  if j.any then apart(settle, j) end
 end
 return trouble or 'OK ' .. table.concat(out)
