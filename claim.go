@@ -50,7 +50,7 @@ func (s *station) alone() bool { return len(s.w.queues) == 1 && len(s.lanes.know
 // wait waits until there may be something to claim.
 func (s *station) wait(ctx, base context.Context) {
 	s.pulse.claims.begin(waitAtMost + s.w.cfg.Lease)
-	err := s.store.Wait(base, s.id, s.lanes.wait, waitAtMost)
+	err := s.store.Wait(base, s.w.seats, s.id, s.lanes.wait, waitAtMost)
 	if s.pulse.claims.end(err); err != nil {
 		s.log.Debug("wait failed", "error", err)
 		pause(ctx, s.waits.NextBackOff())

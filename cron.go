@@ -426,10 +426,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return err
 	}
 	var all sync.WaitGroup
+	seats := newSeats(s.log)
 	for _, q := range s.queues {
 		log := s.log.With("queue", q.name)
 		base, stop := context.WithCancel(context.WithoutCancel(ctx))
-		k := newKeeper(q, log, true)
+		k := newKeeper(q, log, seats, true)
 		all.Go(func() { k.run(base) })
 		all.Go(func() { newJanitor(q, DefaultLease, log).run(base) })
 		all.Go(func() {

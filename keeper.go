@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/stint-go/stint/internal/store"
 )
 
 // keeper serves the timers of a queue: whatever is due it has looked at. Any
@@ -14,6 +16,7 @@ import (
 type keeper struct {
 	queue   *Queue
 	log     *slog.Logger
+	seats   *store.Seats
 	timers  bool             // or only orders are heard of
 	onOrder func(job string) // tasks of a job were told to stop
 	changed func(id string)  // a config map or secret has changed
@@ -34,8 +37,15 @@ type keeper struct {
 // seldom it looks though nobody told it to.
 const timerHold = 10 * time.Second
 
-func newKeeper(q *Queue, log *slog.Logger, timers bool) *keeper {
-	return &keeper{queue: q, log: log, timers: timers, retry: newRetry(), onOrder: func(string) {}, changed: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
+func newKeeper(q *Queue, log *slog.Logger, seats *store.Seats, timers bool) *keeper {
+	return &keeper{queue: q, log: log, seats: seats, timers: timers, retry: newRetry(), onOrder: func(string) {}, changed: func(string) {}, ready: make(chan struct{}), next: make(chan time.Time, 16)}
+}
+
+// newSeats bounds the calls in which a process waits for Redis.
+func newSeats(log *slog.Logger) *store.Seats {
+	return store.NewSeats(func(pool int) {
+		log.Warn("there are more queues than the client's pool has connections to wait at: some are looked at ten times a second instead; raise PoolSize", "poolSize", pool)
+	})
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -52,7 +62,7 @@ func (k *keeper) listen(ctx context.Context) {
 	last, retry := "", newRetry()
 	for ctx.Err() == nil {
 		k.heard.begin(waitAtMost + k.within)
-		orders, at, err := k.queue.store.Orders(ctx, last, waitAtMost)
+		orders, at, err := k.queue.store.Orders(ctx, k.seats, last, waitAtMost)
 		if k.heard.end(err); err != nil {
 			k.log.Debug("listening failed", "error", err)
 			pause(ctx, retry.NextBackOff())

@@ -83,7 +83,7 @@ func (s *station) run(ctx context.Context) {
 	helpers.Go(func() { s.keepLeases(base) })
 	helpers.Go(func() { s.watchLeases(base) })
 	helpers.Go(func() { s.mounts.keep(base) })
-	keeper := newKeeper(s.queue, s.log, !s.w.cfg.HandlersOnly)
+	keeper := newKeeper(s.queue, s.log, s.w.seats, !s.w.cfg.HandlersOnly)
 	keeper.heard, keeper.looked, keeper.within = &s.pulse.orders, &s.pulse.timers, s.w.cfg.Lease
 	keeper.onOrder = func(job string) { s.check(base, job) }
 	keeper.changed = s.mounts.changed

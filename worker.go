@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stint-go/stint/internal/store"
 )
 
 // Defaults of WorkerConfig.
@@ -71,6 +73,7 @@ type Worker struct {
 	errs     []error // found at registration, reported by Run
 	slots    slots
 	room     *room
+	seats    *store.Seats
 	log      *slog.Logger
 	over     atomic.Bool // more memory is in use than all that runs may have
 	mu       sync.Mutex  // guards what follows
@@ -93,7 +96,7 @@ func NewWorker(q *Queue, cfg WorkerConfig) *Worker {
 	}
 	return &Worker{
 		cfg: cfg, queues: append([]*Queue{q}, cfg.Queues...), handlers: map[string]Handler{}, log: cfg.Logger,
-		slots: newSlots(cfg.Concurrency), room: newRoom(cfg.Capacity),
+		slots: newSlots(cfg.Concurrency), room: newRoom(cfg.Capacity), seats: newSeats(cfg.Logger),
 	}
 }
 

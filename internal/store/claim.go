@@ -135,7 +135,13 @@ func PlainName(kind, entry string) string { return kind + "-" + entry }
 
 // Wait waits until there may be a task of one of the lanes, Wake is called
 // for the worker, or for at most the given time. It does not tell which.
-func (s *Store) Wait(ctx context.Context, worker string, lanes []string, atMost time.Duration) error {
+func (s *Store) Wait(ctx context.Context, seats *Seats, worker string, lanes []string, atMost time.Duration) error {
+	leave := s.sit(ctx, seats)
+	if leave == nil {
+		stand(ctx)
+		return nil
+	}
+	defer leave()
 	err := s.rdb.BLPop(ctx, atMost, s.bells(worker, lanes)...).Err()
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -182,18 +188,9 @@ func (s *Store) WaitClaim(ctx context.Context, c Claim, atMost time.Duration) (g
 // patient is a client of the node that has the queue, whose pipelines may take
 // as long as a wait; nil where there is none such.
 func (s *Store) patient(ctx context.Context, atMost time.Duration) (*redis.Client, error) {
-	var node *redis.Client
-	switch c := s.rdb.(type) {
-	case *redis.Client:
-		node = c
-	case *redis.ClusterClient:
-		primary, err := c.MasterForKey(ctx, s.keys.timers())
-		if err != nil {
-			return nil, err
-		}
-		node = primary
-	default:
-		return nil, nil
+	node, err := s.node(ctx)
+	if node == nil {
+		return nil, err
 	}
 	if p := s.waits.Load(); p != nil && p.node == node && p.atMost == atMost {
 		return p.client, nil

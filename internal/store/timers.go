@@ -81,7 +81,14 @@ type Order struct {
 
 // Orders waits for messages after an ID, for at most the given time, and
 // tells the ID to go on with. After "" it starts with the end of the stream.
-func (s *Store) Orders(ctx context.Context, after string, atMost time.Duration) ([]Order, string, error) {
+func (s *Store) Orders(ctx context.Context, seats *Seats, after string, atMost time.Duration) ([]Order, string, error) {
+	leave := s.sit(ctx, seats)
+	if leave == nil {
+		stand(ctx)
+		atMost = -1 // which is not to wait
+	} else {
+		defer leave()
+	}
 	msgs, last, err := s.follow(ctx, s.keys.ctl(), after, atMost)
 	orders := make([]Order, 0, len(msgs))
 	for _, m := range msgs {
