@@ -92,7 +92,7 @@ func (s *station) claimOnce(base context.Context, c store.Claim, wait bool) (got
 	sent := time.Since(s.began)
 	if wait {
 		s.pulse.claims.begin(waitAtMost + s.w.cfg.Lease)
-		got, wait, err = s.store.WaitClaim(base, c, waitAtMost)
+		got, wait, err = s.store.WaitClaim(base, s.w.seats, c, waitAtMost)
 	}
 	if !wait {
 		s.pulse.claims.begin(s.w.cfg.Lease)

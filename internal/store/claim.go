@@ -159,8 +159,15 @@ func (s *Store) bells(worker string, lanes []string) []string {
 
 // WaitClaim waits as Wait does and then claims, in one round trip. After an
 // error nobody knows whether it has claimed: the same Claim must follow. ok is
-// false, and nothing done, where the client can't wait in a pipeline.
-func (s *Store) WaitClaim(ctx context.Context, c Claim, atMost time.Duration) (got Claimed, ok bool, err error) {
+// false, and nothing done, where the client can't wait in a pipeline, or has no
+// connection to wait with.
+func (s *Store) WaitClaim(ctx context.Context, seats *Seats, c Claim, atMost time.Duration) (got Claimed, ok bool, err error) {
+	leave := s.sit(ctx, seats)
+	if leave == nil {
+		stand(ctx)
+		return Claimed{}, false, nil
+	}
+	defer leave()
 	node, err := s.patient(ctx, atMost)
 	if node == nil || err != nil {
 		return Claimed{}, err != nil, s.seen(ctx, err)

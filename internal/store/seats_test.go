@@ -33,6 +33,7 @@ func TestWaitsLeaveConnections(t *testing.T) {
 			waits.Go(func() {
 				for ctx.Err() == nil {
 					_ = s.Wait(ctx, seats, "w", []string{"k"}, time.Hour)
+					_, _, _ = s.WaitClaim(ctx, seats, wish("1"), time.Hour)
 				}
 			})
 			waits.Go(func() {

@@ -22,7 +22,7 @@ func waiting(t *testing.T, rdb redis.UniversalClient, s *store.Store, op string)
 	t.Helper()
 	got := make(chan []store.Task, 1)
 	go func() {
-		c, ok, err := s.WaitClaim(context.Background(), wish(op), 20*time.Second)
+		c, ok, err := s.WaitClaim(context.Background(), nil, wish(op), 20*time.Second)
 		if ok && err == nil {
 			got <- c.Tasks
 		}
@@ -86,7 +86,7 @@ func TestWaitClaimWithoutScript(t *testing.T) {
 	s := store.New(rdb, "noscript")
 	_, err := s.Submit(ctx, "me", "1", true, []store.Submission{{Kind: "k", Plain: true, Args: []byte("1")}})
 	require.NoError(t, err)
-	got, ok, err := s.WaitClaim(ctx, wish("1"), time.Second)
+	got, ok, err := s.WaitClaim(ctx, nil, wish("1"), time.Second)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Len(t, got.Tasks, 1)
@@ -98,7 +98,7 @@ type other struct{ redis.UniversalClient }
 func TestWaitClaimOfOtherClients(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		_, ok, err := store.New(other{rdb}, "other").WaitClaim(t.Context(), wish("1"), time.Second)
+		_, ok, err := store.New(other{rdb}, "other").WaitClaim(t.Context(), nil, wish("1"), time.Second)
 		require.NoError(t, err)
 		require.False(t, ok)
 	})
