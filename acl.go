@@ -44,7 +44,7 @@ var (
 		RoleWorker:   "blpop info setrange xgroup|create xgroup|delconsumer xreadgroup xtrim zmscore",
 	}
 	aclKeys = map[Role]string{
-		RoleProducer: "bell:* ctl events job:* jobs kinds lanes layout ready:* sub:* timers waits",
+		RoleProducer: "bell:* ctl events job:* jobs kinds lanes late:* later:* layout ready:* sub:* timers waits",
 		RoleOperator: "cron lacks:* object:* objects past:* steer",
 		RoleWorker:   "*",
 	}

@@ -121,7 +121,7 @@ func (a *audit) lanes(ctx context.Context) bool {
 		return a.tell(nil, err)
 	}
 	for _, lane := range lanes {
-		for _, look := range []func(context.Context, string, string) ([]store.Fault, string, error){a.store.AuditStream, a.store.AuditLane} {
+		for _, look := range []func(context.Context, string, string) ([]store.Fault, string, error){a.store.AuditStream, a.store.AuditLane, a.store.AuditLate} {
 			for at, more := "", true; more; more = at != "" {
 				faults, next, err := look(ctx, lane, at)
 				if !a.tell(faults, err) {

@@ -115,6 +115,30 @@ func TestAuditFindsDamage(t *testing.T) {
 			rules, err := rdb.HGet(ctx, prefix+"job:runs", "rules").Result()
 			return errors.Join(err, rdb.HSet(ctx, prefix+"job:runs", "rules", strings.Replace(rules, "10|4|", "10|2|", 1)).Err())
 		}, "I8: job runs: 4 of its tasks are active, and 2 may be"},
+		"late start forgotten": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.ZRem(ctx, prefix+"timers", "late/work").Err()
+		}, "I6: jobs of kind work wait for their start, and no timer is set"},
+		"late start put off": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.ZAdd(ctx, prefix+"timers", redis.Z{Score: 98765432109876, Member: "late/work"}).Err()
+		}, "I6: jobs of kind work wait for their start, and no timer is set"},
+		"late jobs lost": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.Del(ctx, prefix+"late:work").Err()
+		}, "it has a start to wait for, and is not there"},
+		"late starts lost": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.Del(ctx, prefix+"later:work").Err()
+		}, "it waits for its start, which nothing tells"},
+		"late job torn": {lateJobIs("7 P{"), "it cannot be read, nor started"},
+		"late job has no entry": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return errors.Join(lateJobIs("@1-1")(ctx, rdb), rdb.Del(ctx, prefix+"later:work").Err())
+		}, "it has started, and its entry is not there"},
+		"late job twice": {lateJobIs("@1-1"), "it has started, and waits for its start"},
+		"late job has a record": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			id := rdb.ZRange(ctx, prefix+"later:work", 0, 0).Val()[0]
+			return rdb.HSet(ctx, prefix+"job:work-"+id, "name", "work-"+id).Err()
+		}, "it has a record, and is a plain job too"},
+		"entry of no late job": {func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.XAdd(ctx, &redis.XAddArgs{Stream: prefix + "ready:work", Values: []any{"t", "L1-5000000000000000000 P", "a", "{}"}}).Err()
+		}, "I6: job work-1-5000000000000000000: entry"},
 		"past forgotten": {func(ctx context.Context, rdb redis.UniversalClient) error {
 			pasts, err := rdb.ZRange(ctx, prefix+"pasts", 0, 0).Result()
 			if err != nil || len(pasts) != 1 {
@@ -143,8 +167,17 @@ func TestAuditFindsDamage(t *testing.T) {
 	}
 }
 
+// lateJobIs puts something in place of the plain job that waits for its start.
+func lateJobIs(what string) func(context.Context, redis.UniversalClient) error {
+	return func(ctx context.Context, rdb redis.UniversalClient) error {
+		id := rdb.ZRange(ctx, "stint:{promises}:later:work", 0, 0).Val()[0]
+		return rdb.HSet(ctx, "stint:{promises}:late:work", id, what).Err()
+	}
+}
+
 // inTheMidst leaves a queue with a job that runs, one that is done, one that
-// waits for its time, a finished plain job and a cron job.
+// waits for its time, with and without a record, a finished plain job and a
+// cron job.
 func inTheMidst(t *testing.T, ctx context.Context, q *stint.Queue) {
 	t.Helper()
 	begun := make(chan struct{}, 10)
@@ -160,6 +193,8 @@ func inTheMidst(t *testing.T, ctx context.Context, q *stint.Queue) {
 	_, err := q.ApplyCron(ctx, stint.CronJob{Name: "yearly", Schedule: "@yearly", Args: work{}})
 	require.NoError(t, err)
 	_, err = q.Submit(ctx, work{}, stint.JobSpec{Name: "later", Delay: time.Hour})
+	require.NoError(t, err)
+	_, err = q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Hour})
 	require.NoError(t, err)
 	_, err = q.Submit(ctx, work{}, stint.JobSpec{Name: "done"})
 	require.NoError(t, err)

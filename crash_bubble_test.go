@@ -141,6 +141,21 @@ func flows() map[string]flow {
 			_, err := q.Submit(ctx, work{}, stint.JobSpec{TTLAfterFinished: new(24 * time.Hour)})
 			return err
 		}, func(ctx context.Context, q *stint.Queue) error { return runFor(ctx, q, 4*time.Second) }, false, "plain Complete succeeded 1 failed 0 indexes "},
+		"work on plain jobs that start later": {func(ctx context.Context, q *stint.Queue) error {
+			_, err := q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Second, TTLAfterFinished: new(24 * time.Hour)})
+			return err
+		}, func(ctx context.Context, q *stint.Queue) error { return runFor(ctx, q, 4*time.Second) }, false, "plain Complete succeeded 1 failed 0 indexes "},
+		"delete a job that starts later": {func(ctx context.Context, q *stint.Queue) error {
+			_, err := q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Hour})
+			return errors.Join(err, submitting(indexed("a"))(ctx, q))
+		}, func(ctx context.Context, q *stint.Queue) error {
+			for o, err := range q.DeleteAll(ctx, stint.ListOptions{Where: func(j *stint.Job) bool { return j.Name != "a" }}) {
+				if err != nil {
+					return fmt.Errorf("%v: %w", o.Job, err)
+				}
+			}
+			return nil
+		}, true, "a" + four},
 		"drain": {submitting(indexed("a"), stint.JobSpec{Name: "one", TTLAfterFinished: new(24 * time.Hour)}), func(ctx context.Context, q *stint.Queue) error {
 			return runFor(ctx, q, 3*time.Millisecond)
 		}, false, "a" + four + "; one Complete succeeded 1 failed 0 indexes "},

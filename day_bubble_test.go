@@ -149,6 +149,7 @@ func TestP5LostWorkerIsNoticedWithinTwoLeases(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, stint.PhaseComplete, got.Phase())
 		require.LessOrEqual(t, time.Since(died), 2*stint.DefaultLease)
+		time.Sleep(time.Second) // until the dead worker is removed as well
 	})
 }
 

@@ -93,7 +93,9 @@ func TestEncryptedPlainJobs(t *testing.T) {
 		require.NoError(t, err)
 		second, err := q.Submit(ctx, named{hush})
 		require.NoError(t, err)
-		for _, name := range []string{first.Name, second.Name} {
+		later, err := q.Submit(ctx, named{hush}, stint.JobSpec{Delay: 10 * time.Millisecond})
+		require.NoError(t, err)
+		for _, name := range []string{first.Name, second.Name, later.Name} {
 			text, err := stint.Await[string](ctx, q, name)
 			require.NoError(t, err)
 			require.Equal(t, hush, text)

@@ -167,7 +167,7 @@ func TestLayoutChangesUnderAWorker(t *testing.T) {
 		stint.Handle(w, func(context.Context, *stint.Task[work]) error { done <- struct{}{}; return nil })
 		run(w.Run)
 		time.Sleep(time.Minute)
-		require.NoError(t, rdb.Set(t.Context(), "stint:{bubble}:layout", "2", 0).Err())
+		require.NoError(t, rdb.Set(t.Context(), "stint:{bubble}:layout", "3", 0).Err())
 		time.Sleep(time.Minute)
 		_, err := w.Health(t.Context())
 		require.ErrorIs(t, err, stint.ErrLayout)

@@ -59,7 +59,7 @@ func (q *Queue) Index(ctx context.Context, name string, index int) (IndexInfo, e
 			return info, err
 		case r.Active > 0:
 			info.State = IndexActive
-			info.Task = &TaskInfo{Attempt: 1, Token: r.Entry, ReadyAt: at(r.Created)}
+			info.Task = &TaskInfo{Attempt: 1, Token: r.Entry, ReadyAt: entryTime(r.Entry)}
 			info.Task.Worker, err = q.store.Holder(ctx, r.Kind, r.Entry)
 		}
 		return info, err

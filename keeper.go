@@ -132,6 +132,22 @@ func (k *keeper) serve(ctx context.Context) {
 	}
 }
 
+// ripenAtOnce bounds the calls for one kind while others wait.
+const ripenAtOnce = 10
+
+// ripen starts plain jobs of a kind. What is left stays due.
+func (k *keeper) ripen(ctx context.Context, kind string) {
+	for range ripenAtOnce {
+		more, err := k.queue.store.Ripen(ctx, kind)
+		if err != nil {
+			k.log.Warn("jobs cannot be started", "kind", kind, "error", err)
+		}
+		if err != nil || !more {
+			return
+		}
+	}
+}
+
 // turn looks at what is due and answers when to do so again.
 func (k *keeper) turn(ctx context.Context) time.Time {
 	k.looked.begin(k.within)
@@ -159,13 +175,16 @@ func (k *keeper) turn(ctx context.Context) time.Time {
 			k.log.Warn("finished jobs cannot be removed", "error", err)
 		}
 	}
+	for _, kind := range due.Late {
+		k.ripen(ctx, kind)
+	}
 	for _, object := range due.Lack {
 		if err := k.queue.lift(ctx, object); err != nil {
 			k.log.Warn("jobs that wait for an object cannot be looked at", "object", object, "error", err)
 		}
 	}
 	latest := time.Now().Add(timerHold)
-	if len(due.Jobs)+len(due.Cron)+len(due.Past)+len(due.Lack) > 0 {
+	if len(due.Jobs)+len(due.Cron)+len(due.Past)+len(due.Late)+len(due.Lack) > 0 {
 		return time.Now() // these have set their timers anew
 	}
 	if due.Next == 0 {

@@ -76,6 +76,8 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 		require.NoError(t, err)
 		_, err = q.Submit(ctx, work{1}, stint.JobSpec{Name: "held"})
 		require.NoError(t, err)
+		_, err = q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Hour})
+		require.NoError(t, err)
 		_, err = q.Submit(ctx, work{1}, asks("requests", stint.ResourceList{"cpu": "1"}))
 		require.NoError(t, err)
 		spec := stint.JobSpec{

@@ -281,3 +281,72 @@ func TestDamagedMemoryMarks(t *testing.T) {
 		}
 	})
 }
+
+// beforeScript does something once, before the first script that runs.
+type beforeScript struct{ do func() }
+
+func (b *beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (b *beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (b *beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if do := b.do; do != nil && cmd.Name() == "evalsha" {
+			b.do = nil
+			do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A plain job starts, or finishes, between what a verb has read of it and the
+// script that gives it a record.
+func TestPlainJobMovesWhileItIsSteered(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q := NewQueue("moves", rdb)
+		hook := &beforeScript{}
+		rdb.AddHook(hook)
+		submit := func(delay time.Duration) string {
+			job, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: JobSpec{Delay: delay}})
+			require.NoError(t, err)
+			return job.Name
+		}
+		claim := store.Claim{Worker: "w", Op: "1", Lanes: []string{"k"}, Max: 1, Lease: time.Second}
+		later := submit(time.Millisecond)
+		hook.do = func() {
+			require.Eventually(t, func() bool {
+				_, err := q.store.Ripen(ctx, "k")
+				return err == nil && rdb.XLen(ctx, "stint:{moves}:ready:k").Val() == 1
+			}, 10*time.Second, time.Millisecond)
+		}
+		r, err := q.record(ctx, later)
+		require.NoError(t, err)
+		require.False(t, r.Plain)
+		require.Equal(t, 1, r.Active)
+		require.NoError(t, q.Delete(ctx, later))
+
+		for _, delay := range []time.Duration{0, time.Millisecond} {
+			name := submit(delay)
+			require.Eventually(t, func() bool {
+				_, err := q.store.Ripen(ctx, "k")
+				return err == nil && rdb.XLen(ctx, "stint:{moves}:ready:k").Val() == 1
+			}, 10*time.Second, time.Millisecond)
+			claimed, err := q.store.Claim(ctx, claim)
+			require.NoError(t, err)
+			claim.Op += "0"
+			require.Len(t, claimed.Tasks, 1)
+			hook.do = func() {
+				o := q.store.Settle(ctx, []store.Result{{Task: &claimed.Tasks[0], TTL: time.Hour, Record: keptRecord(nil, []byte("{}"), nil)}}, store.Guard{}, 0)
+				require.NoError(t, o[0].Err)
+				require.True(t, o[0].Counted)
+			}
+			job, err := q.Suspend(ctx, name)
+			require.NoError(t, err)
+			require.Equal(t, PhaseComplete, job.Phase())
+		}
+		require.Zero(t, rdb.Exists(ctx, "stint:{moves}:late:k", "stint:{moves}:later:k").Val())
+	})
+}

@@ -27,7 +27,7 @@ import (
 func TestNewerLayoutIsRefused(t *testing.T) {
 	t.Parallel()
 	eachUnaudited(t, func(t *testing.T, ctx context.Context, _ *stint.Queue, rdb redis.UniversalClient) {
-		for _, layout := range []string{"2", "0", "new"} {
+		for _, layout := range []string{"3", "0", "new"} {
 			require.NoError(t, rdb.Set(ctx, "stint:{promises}:layout", layout, 0).Err())
 			q := stint.NewQueue("promises", rdb)
 			refused := func(what string, err error) {
@@ -72,7 +72,29 @@ func TestLayoutIsNoted(t *testing.T) {
 		require.Empty(t, keysOf(t, rdb))
 		_, err = stint.NewQueue("promises", rdb).Submit(ctx, work{})
 		require.NoError(t, err)
-		require.Equal(t, "1", rdb.Get(ctx, "stint:{promises}:layout").Val())
+		require.Equal(t, "2", rdb.Get(ctx, "stint:{promises}:layout").Val())
+	})
+}
+
+// A queue of the layout before stays so, until there is something in it that
+// the version before does not know: a plain job that starts later.
+func TestLayoutIsRaised(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		const layout = "stint:{promises}:layout"
+		require.NoError(t, rdb.Set(ctx, layout, 1, 0).Err())
+		later := stint.NewJob{Args: work{}, Spec: stint.JobSpec{Delay: time.Hour}}
+		named := stint.NewJob{Args: work{}, Spec: stint.JobSpec{Name: "named", Delay: time.Hour}}
+		_, err := q.SubmitMany(ctx, []stint.NewJob{{Args: work{}}, named})
+		require.NoError(t, err)
+		require.Equal(t, "1", rdb.Get(ctx, layout).Val())
+		for _, jobs := range [][]stint.NewJob{{later}, {{Args: work{}}, later}, {later, named}} {
+			require.NoError(t, rdb.Set(ctx, layout, 1, 0).Err())
+			_, err := q.SubmitMany(ctx, jobs)
+			require.NoError(t, err)
+			require.Equal(t, "2", rdb.Get(ctx, layout).Val())
+		}
+		require.EqualValues(t, 3, rdb.ZCard(ctx, "stint:{promises}:later:work").Val())
 	})
 }
 

@@ -197,6 +197,7 @@ func (q *Queue) prepare(s Submission) (*Job, store.Submission, error) {
 	sub := store.Submission{Kind: s.Kind, Plain: isPlain(&job.Spec)}
 	var err error
 	if sub.Plain {
+		sub.Start = startOf(&job.Spec)
 		if sub.Args, err = q.sealArgs(s.Args, s.Kind, ""); err == nil {
 			sub.Spec, err = q.plainSpec(&s.Spec)
 		}
@@ -239,17 +240,26 @@ func newJob(queue string, s *Submission, defaultTTL time.Duration) *Job {
 // counts from the time that Redis stores it.
 func submittedRules(spec JobSpec) rules.Spec {
 	r := spec.rules()
-	if spec.Delay > 0 {
-		r.StartAt = -millis(spec.Delay)
-	}
+	r.StartAt = startOf(&spec)
 	return r
 }
 
+// startOf is when a job starts, in ms: 0 for at once, and less for a delay.
+func startOf(spec *JobSpec) int64 {
+	switch {
+	case spec.Delay > 0:
+		return -millis(spec.Delay)
+	case !spec.StartAt.IsZero():
+		return spec.StartAt.UnixMilli()
+	}
+	return 0
+}
+
 // isPlain tells a job that needs no record while it waits and runs: one
-// completion with no name and nothing to keep time for.
+// completion with no name, and no more to keep time for than its start.
 func isPlain(s *JobSpec) bool {
 	return s.Name == "" && s.CompletionMode == NonIndexed && s.Completions != nil && *s.Completions == 1 && *s.Parallelism > 0 &&
-		!s.Suspend && s.StartAt.IsZero() && s.Delay == 0 && s.ActiveDeadline == nil && s.requests() == ""
+		!s.Suspend && s.ActiveDeadline == nil && s.requests() == ""
 }
 
 // plainSpec is the stored spec of a plain job, nothing where all is default.

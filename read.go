@@ -222,7 +222,8 @@ type ListOptions struct {
 }
 
 // List goes over the jobs of a queue: first those with a record, oldest
-// first, then plain jobs that wait or run, then finished plain jobs. It reads
+// first, then plain jobs that wait for their start, the next one first, then
+// plain jobs that wait for a worker or run, then finished plain jobs. It reads
 // a page at a time. A job that comes, goes or changes its place meanwhile may
 // be seen or not. An error that wraps [ErrUnreadable] is of jobs that are
 // passed over; any other ends it.
@@ -247,8 +248,9 @@ func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] 
 }
 
 // listToken is what ListPage goes on from: after a job of a time and name, in
-// a kind after an entry, or in a hash of finished jobs at a cursor.
-var listToken = regexp.MustCompile(`^(|jobs:\d+ \S+|plain:(\S+( \d+-\d+)?)?|past:(\S+( \d+)?)?)$`)
+// a kind after a start and an id, or after an entry, or in a hash of finished
+// jobs at a cursor.
+var listToken = regexp.MustCompile(`^(|jobs:\d+ \S+|late:(\S+( \d+ \d+-\d+)?)?|plain:(\S+( \d+-\d+)?)?|past:(\S+( \d+)?)?)$`)
 
 // pageSize is how many jobs are read in one go, unless a list says otherwise.
 const pageSize = 200
@@ -276,8 +278,10 @@ func (q *Queue) ListPage(ctx context.Context, o ListOptions) (jobs []*Job, next 
 	section, token, _ := strings.Cut(place[0], ":")
 	var records []*store.Record
 	switch section {
+	case "late":
+		records, next, err = q.listKinds(ctx, &o, "late", token, "plain:", q.store.ListLate)
 	case "plain":
-		records, next, err = q.listPlain(ctx, &o, token)
+		records, next, err = q.listKinds(ctx, &o, "plain", token, "past:", q.store.ListPlain)
 	case "past":
 		records, next, err = q.listPast(ctx, o.Limit, token)
 	default:
@@ -307,38 +311,41 @@ func (q *Queue) listRecords(ctx context.Context, o *ListOptions, token string) (
 	}
 	records, err := q.store.GetAll(ctx, names)
 	if next == "" {
-		return records, "plain:", err
+		return records, "late:", err
 	}
 	return records, "jobs:" + next, err
 }
 
-// listPlain goes through the kinds in the order of their names; its token is
-// a kind and an entry.
-func (q *Queue) listPlain(ctx context.Context, o *ListOptions, token string) ([]*store.Record, string, error) {
+// kindPage reads a page of a kind's jobs, after a place that it gave before.
+type kindPage func(ctx context.Context, kind, after string, n int, newest bool) ([]*store.Record, string, error)
+
+// listKinds goes through the kinds in the order of their names; its token is
+// a kind and a place there. then is the section that follows.
+func (q *Queue) listKinds(ctx context.Context, o *ListOptions, section, token, then string, list kindPage) ([]*store.Record, string, error) {
 	kinds, err := q.store.Kinds(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	slices.Sort(kinds)
-	kind, entry, _ := strings.Cut(token, " ")
+	kind, place, _ := strings.Cut(token, " ")
 	i, _ := slices.BinarySearch(kinds, kind)
 	for i < len(kinds) && o.Kind != "" && kinds[i] != o.Kind {
 		i++
 	}
 	if i >= len(kinds) {
-		return nil, "past:", nil
+		return nil, then, nil
 	}
 	if kinds[i] != kind {
-		entry = ""
+		place = ""
 	}
-	records, next, err := q.store.ListPlain(ctx, kinds[i], entry, o.Limit, o.Newest)
+	records, next, err := list(ctx, kinds[i], place, o.Limit, o.Newest)
 	switch {
 	case next != "":
-		next = "plain:" + kinds[i] + " " + next
+		next = section + ":" + kinds[i] + " " + next
 	case i+1 < len(kinds):
-		next = "plain:" + kinds[i+1]
+		next = section + ":" + kinds[i+1]
 	default:
-		next = "past:"
+		next = then
 	}
 	return records, next, err
 }
@@ -389,7 +396,7 @@ func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 		if r.Active == 0 {
 			return nil, nil
 		}
-		return []TaskInfo{{Attempt: 1, Token: r.Entry, ReadyAt: at(r.Created)}}, nil
+		return []TaskInfo{{Attempt: 1, Token: r.Entry, ReadyAt: entryTime(r.Entry)}}, nil
 	}
 	running, err := q.store.Tasks(ctx, name, r.Lane())
 	out := make([]TaskInfo, len(running))

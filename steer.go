@@ -38,25 +38,35 @@ func (q *Queue) Delete(ctx context.Context, name string) error {
 	}
 }
 
-// record reads a job that is to be steered; a plain one gets its record.
-func (q *Queue) record(ctx context.Context, name string) (*store.Record, error) {
-	r, err := q.find(ctx, name)
-	if err != nil || !r.Plain {
-		return r, err
+// record reads a job that is to be steered; a plain one gets its record, also
+// where it has finished since it was found.
+func (q *Queue) record(ctx context.Context, name string) (r *store.Record, err error) {
+	for range 3 {
+		if r, err = q.find(ctx, name); err != nil || !r.Plain {
+			return r, err
+		}
+		if err = q.adopt(ctx, r); err == nil {
+			return q.find(ctx, name)
+		}
+		if !errors.Is(err, store.ErrFenced) {
+			return nil, err
+		}
 	}
+	return nil, q.steered(name, err)
+}
+
+// adopt gives a plain job its record.
+func (q *Queue) adopt(ctx context.Context, r *store.Record) error {
 	j, err := q.job(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t := &store.Task{Kind: r.Kind, Entry: r.Entry, Plain: true, Spec: r.Spec, Args: r.Args, Job: r.Name, UID: r.Name}
 	if r.Kept != nil {
 		k, _ := parseKept(r.Kept)
 		t.Spec, t.Args = k.Spec, k.Args
 	}
-	if err := q.store.AdoptFor(ctx, t, j.Spec.rules(), r); err != nil {
-		return nil, q.steered(name, err)
-	}
-	return q.find(ctx, name)
+	return q.store.AdoptFor(ctx, t, started(j).rules(), r)
 }
 
 // steered turns the store's answers into the API's.

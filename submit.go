@@ -110,8 +110,8 @@ type Submitted struct {
 }
 
 // SubmitMany stores jobs, with an outcome for each. Up to 100 are stored in
-// one step, or 500 such as have neither a name nor a time nor more than one
-// completion: all of them, or none if one of them is in conflict with another
+// one step, or 500 such as have neither a name nor a deadline nor more than
+// one completion, 250 where they start later: all of them, or none if one of them is in conflict with another
 // job of its name. More are split into such steps in their order. If any
 // job is invalid nothing at all is stored. The error is the first of the
 // outcomes' errors, or that of the connection.

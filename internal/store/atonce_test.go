@@ -20,6 +20,7 @@ func TestAtOnce(t *testing.T) {
 	} {
 		require.Equal(t, c.want, AtOnce(jobs(c.plain, c.others)), "%d plain, %d others", c.plain, c.others)
 	}
+	require.Equal(t, 250, AtOnce(slices.Repeat([]Submission{{Plain: true, Start: -1}}, 300)))
 }
 
 // Every result is in one call, a call is bounded, and has no job twice.

@@ -48,7 +48,7 @@ func (s *Store) AuditStream(ctx context.Context, lane, after string) (faults []F
 	if err != nil || len(msgs) == 0 {
 		return nil, "", s.seen(ctx, err)
 	}
-	keys, args := []string{s.keys.ready(lane)}, []any{}
+	keys, args := []string{s.keys.ready(lane), s.keys.late(lane)}, []any{}
 	jobs := map[string]string{}
 	for _, m := range msgs {
 		header, _ := m.Values["t"].(string)
@@ -58,7 +58,7 @@ func (s *Store) AuditStream(ctx context.Context, lane, after string) (faults []F
 		if t.Plain {
 			slot = ""
 		}
-		args = append(args, m.ID, t.UID, slot)
+		args = append(args, m.ID, t.UID, slot, t.lateID())
 		jobs[m.ID] = t.Job
 	}
 	lost, err := s.lines(ctx, auditStreamScript, keys, args...)
@@ -259,6 +259,8 @@ func (s *Store) referrer(key string) (by, how, member string) {
 		return s.keys.objects(), "Z", rest
 	case "sub", "stats", "waits", "lacks":
 		return s.keys.jobs(), "T", ""
+	case "late", "later":
+		return "", "", ""
 	case "ready":
 		if KindOf(rest) != rest {
 			return s.keys.lanes(), "H", rest

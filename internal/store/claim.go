@@ -119,6 +119,9 @@ func (t *Task) read(header, args string) {
 	}
 	t.Plain = true
 	t.Job = PlainName(t.Kind, t.Entry)
+	if id, rest, ok := cutLate(header); ok {
+		t.Job, header = PlainName(t.Kind, id), rest
+	}
 	t.UID = t.Job
 	t.Spec = []byte(strings.TrimPrefix(header, "P"))
 	t.Args = []byte(args)

@@ -23,6 +23,9 @@ func TestPlainJobsOfOneCall(t *testing.T) {
 			if i%3 == 1 {
 				j.Kind = "b"
 			}
+			if i%5 == 3 {
+				j.Start = -3_600_000
+			}
 			if i%5 > 2 {
 				j.Spec = []byte(`{"ttlAfterFinished":"1s"}`)
 			}
@@ -37,8 +40,9 @@ func TestPlainJobsOfOneCall(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, string(j.Args), string(r.Args))
 			require.Equal(t, string(j.Spec), string(r.Spec))
-			require.Negative(t, store.CompareEntries(last[j.Kind], got[i].Entry), "in order")
-			last[j.Kind] = got[i].Entry
+			of := fmt.Sprint(j.Kind, j.Start)
+			require.Negative(t, store.CompareEntries(last[of], got[i].Entry), "in order")
+			last[of] = got[i].Entry
 		}
 		before := keyspace(t, rdb)
 		again, err := s.Submit(ctx, "me", "1", false, jobs)

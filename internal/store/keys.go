@@ -20,8 +20,11 @@ import "strconv"
 //	job:<n>:data    hash    u: counts, r: result, c: checkpoint,
 //	                        p: progress of a slot, e: its errors, T and
 //	                        t: when how many ended                       settle, note           with the job
+//	late:<kind>     hash    plain jobs that start later: id -> what they
+//	                        are, and when they have started @<entry>     submit, ripen          settled
+//	later:<kind>    zset    id -> start, of those that wait for it       submit                 ripen
 //	timers          zset    <name>, cron/<name>, past/<name>,
-//	                        lack/<object> -> due                         sync, cron, finish     done
+//	                        lack/<object>, late/<kind> -> due            sync, cron, finish     done
 //	jobs            zset    name -> created, of jobs with a record       submit, settle         with the job
 //	cron            hash    name -> version and record of a cron job     cron                   deleted
 //	beats           hash    worker -> beat and lease                     claim, renew           leave
@@ -67,6 +70,8 @@ func (k keys) kinds() string              { return k.prefix + "kinds" }
 func (k keys) lanes() string              { return k.prefix + "lanes" }
 func (k keys) submitter(id string) string { return k.prefix + "sub:" + id }
 func (k keys) past(bucket string) string  { return k.prefix + "past:" + bucket }
+func (k keys) late(kind string) string    { return k.prefix + "late:" + kind }
+func (k keys) later(kind string) string   { return k.prefix + "later:" + kind }
 func (k keys) pasts() string              { return k.prefix + "pasts" }
 func (k keys) stats(kind string) string   { return k.prefix + "stats:" + kind }
 func (k keys) waits() string              { return k.prefix + "waits" }
@@ -102,6 +107,14 @@ func (k keys) transition(name, lane string, more ...string) []string {
 // steering are the keys of a script by which somebody changes a job.
 func (k keys) steering(name, lane string) []string {
 	return k.transition(name, lane, k.prefix+"steer")
+}
+
+// lateKeys adds those of plain jobs that start later, of each kind, and at last others.
+func (k keys) lateKeys(keys []string, kinds []any, last ...string) []string {
+	for _, kind := range kinds {
+		keys = append(keys, k.late(kind.(string)), k.later(kind.(string))) //nolint:forcetypeassert // they are names
+	}
+	return append(keys, last...)
 }
 
 // laneKeys are the last keys of a script that may make or forget a lane with

@@ -11,8 +11,9 @@ import (
 )
 
 // Layout is the version of the keys, records and scripts: to be raised by a
-// change that a worker of the version before cannot work beside.
-const Layout = 1
+// change that a worker of the version before cannot work beside. A queue of
+// layout 1 has no plain jobs that start later; the first of them raises it.
+const Layout = 2
 
 // ErrLayout is the answer about a queue of a layout that is not known here.
 var ErrLayout = errors.New("stint: the queue has a layout that this version does not know")

@@ -112,6 +112,9 @@ func oversized(s *stage, n int) map[string]func(ctx context.Context) error {
 		"enqueue args": func(ctx context.Context) error {
 			return submit(ctx, &store.Submission{Kind: "k", Plain: true, Args: long})
 		},
+		"enqueue late args": func(ctx context.Context) error {
+			return submit(ctx, &store.Submission{Kind: "k", Plain: true, Start: -1000, Args: long})
+		},
 		"enqueue spec": func(ctx context.Context) error {
 			return submit(ctx, &store.Submission{Kind: "k", Plain: true, Spec: long})
 		},

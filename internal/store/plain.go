@@ -39,7 +39,18 @@ func (s *Store) GetPlain(ctx context.Context, name string) (*Record, error) {
 	if !ok {
 		return nil, ErrGone
 	}
-	// First the stream, then the past: a job moves only in this direction.
+	// First what waits for its start, then the stream, then the past: a job
+	// moves only in this direction.
+	if isLate(entry) {
+		r, started, err := s.getLate(ctx, kind, entry)
+		if err != nil || r != nil {
+			return r, err
+		}
+		entry = started
+	}
+	if entry == "" {
+		return s.getPast(ctx, name)
+	}
 	msgs, err := s.rdb.XRange(ctx, s.keys.ready(kind), entry, entry).Result()
 	if err != nil {
 		return nil, s.seen(ctx, err)
@@ -64,9 +75,8 @@ func plainRecord(kind string, m redis.XMessage, running bool) *Record {
 	if !t.Plain {
 		return nil
 	}
-	ms, _, _ := strings.Cut(m.ID, "-")
 	return &Record{
-		Name: t.Job, UID: t.Job, Kind: kind, Generation: 1, Created: atoi64(ms), StartedAt: atoi64(ms),
+		Name: t.Job, UID: t.Job, Kind: kind, Generation: 1, Created: createdAt(t.Job), StartedAt: EntryTime(m.ID),
 		Spec: t.Spec, Args: t.Args, Plain: true, Entry: m.ID, Running: running, Active: 1,
 	}
 }
@@ -105,7 +115,14 @@ func (s *Store) getPast(ctx context.Context, name string) (*Record, error) {
 	return nil, ErrGone
 }
 
-// pastRecord reads what finish.lua keeps: end, expiry, and the worker's record.
+// createdAt is when a plain job of a name was submitted, in ms.
+func createdAt(name string) int64 {
+	_, id, _ := SplitPlain(name)
+	return EntryTime(id)
+}
+
+// pastRecord reads what finish.lua keeps: end, expiry, with the entry of a job
+// that started later, and the worker's record.
 func pastRecord(name, text string) *Record {
 	kind, entry, ok := SplitPlain(name)
 	ended, rest, ok2 := strings.Cut(text, " ")
@@ -113,9 +130,11 @@ func pastRecord(name, text string) *Record {
 	if !ok || !ok2 || !ok3 {
 		return nil
 	}
-	ms, _, _ := strings.Cut(entry, "-")
+	if before, started, late := strings.Cut(expires, "@"); late {
+		expires, entry = before, started
+	}
 	return &Record{
-		Name: name, UID: name, Kind: kind, Generation: 1, Created: atoi64(ms), StartedAt: atoi64(ms), Plain: true, Entry: entry,
+		Name: name, UID: name, Kind: kind, Generation: 1, Created: createdAt(name), StartedAt: EntryTime(entry), Plain: true, Entry: entry,
 		Phase: rules.JobIsComplete, Reason: rules.ReasonCompletionsReached,
 		FateAt: atoi64(ended), EndedAt: atoi64(ended), ExpiresAt: atoi64(expires), Succeeded: 1, Kept: []byte(kept),
 	}

@@ -163,8 +163,13 @@ func readRecord(h map[string]string) (*Record, error) {
 // end. A token is the last job's time and name: jobs of one time lie in the
 // order of names.
 func (s *Store) List(ctx context.Context, token string, n int, newest bool) (names []string, next string, err error) {
+	return s.page(ctx, s.keys.jobs(), token, n, newest)
+}
+
+// page reads a page of a zset, by score and member; see List.
+func (s *Store) page(ctx context.Context, key, token string, n int, newest bool) (names []string, next string, err error) {
 	from, last, _ := strings.Cut(token, " ")
-	page, whole, err := s.listFrom(ctx, from, n, newest, func(z redis.Z) bool {
+	page, whole, err := s.pageFrom(ctx, key, from, n, newest, func(z redis.Z) bool {
 		passed := cmp.Compare(memberText(z), last)
 		if newest {
 			passed = -passed
@@ -185,16 +190,16 @@ func (s *Store) List(ctx context.Context, token string, n int, newest bool) (nam
 	return names, next, nil
 }
 
-// listFrom reads more than n jobs from a time on, without those that were seen
-// before, or the whole rest.
-func (s *Store) listFrom(ctx context.Context, from string, n int, newest bool, seen func(redis.Z) bool) (page []redis.Z, whole bool, err error) {
+// pageFrom reads more than n members from a score on, without those that were
+// seen before, or the whole rest.
+func (s *Store) pageFrom(ctx context.Context, key, from string, n int, newest bool, seen func(redis.Z) bool) (page []redis.Z, whole bool, err error) {
 	for limit := 2*n + 1; ; limit *= 2 {
 		by := &redis.ZRangeBy{Min: cmp.Or(from, "-inf"), Max: "+inf", Count: int64(limit)}
 		if newest {
 			by.Min, by.Max = "-inf", cmp.Or(from, "+inf")
-			page, err = s.rdb.ZRevRangeByScoreWithScores(ctx, s.keys.jobs(), by).Result()
+			page, err = s.rdb.ZRevRangeByScoreWithScores(ctx, key, by).Result()
 		} else {
-			page, err = s.rdb.ZRangeByScoreWithScores(ctx, s.keys.jobs(), by).Result()
+			page, err = s.rdb.ZRangeByScoreWithScores(ctx, key, by).Result()
 		}
 		if err != nil {
 			return nil, false, s.seen(ctx, err)

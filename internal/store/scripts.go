@@ -10,6 +10,9 @@ import (
 //go:embed lua/job.lua
 var jobSrc string
 
+//go:embed lua/putoff.lua
+var putOffSrc string
+
 // One variable and one file per transition; a missing file does not compile.
 var (
 	//go:embed lua/submit.lua
@@ -36,6 +39,8 @@ var (
 	cronSrc string
 	//go:embed lua/due.lua
 	dueSrc string
+	//go:embed lua/ripen.lua
+	ripenSrc string
 	//go:embed lua/forget.lua
 	forgetSrc string
 	//go:embed lua/note.lua
@@ -72,6 +77,8 @@ var (
 	auditLaneSrc string
 	//go:embed lua/audittimers.lua
 	auditTimersSrc string
+	//go:embed lua/auditlate.lua
+	auditLateSrc string
 	//go:embed lua/auditkeys.lua
 	auditKeysSrc string
 )
@@ -81,7 +88,7 @@ var (
 var prelude = jobSrc[:strings.Index(jobSrc, "-- keys names")]
 
 var (
-	submitScript  = redis.NewScript(jobSrc + submitSrc)
+	submitScript  = redis.NewScript(jobSrc + putOffSrc + submitSrc)
 	settleScript  = redis.NewScript(jobSrc + settleSrc)
 	advanceScript = redis.NewScript(jobSrc + advanceSrc)
 	updateScript  = redis.NewScript(jobSrc + updateSrc)
@@ -90,10 +97,11 @@ var (
 	retryScript   = redis.NewScript(jobSrc + retrySrc)
 	cronScript    = redis.NewScript(jobSrc + cronSrc)
 	adoptScript   = redis.NewScript(jobSrc + adoptSrc)
-	enqueueScript = redis.NewScript(prelude + enqueueSrc)
+	enqueueScript = redis.NewScript(prelude + putOffSrc + enqueueSrc)
 	claimScript   = redis.NewScript(prelude + claimSrc)
 	finishScript  = redis.NewScript(prelude + finishSrc)
 	dueScript     = redis.NewScript(prelude + dueSrc)
+	ripenScript   = redis.NewScript(prelude + ripenSrc)
 	forgetScript  = redis.NewScript(prelude + forgetSrc)
 	noteScript    = redis.NewScript(prelude + noteSrc)
 	headsScript   = redis.NewScript(headsSrc)
@@ -111,6 +119,7 @@ var (
 	auditJobScript    = redis.NewScript(auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)
 	auditLaneScript   = redis.NewScript(auditLaneSrc)
+	auditLateScript   = redis.NewScript(prelude + auditLateSrc)
 	auditTimersScript = redis.NewScript(auditTimersSrc)
 	auditKeysScript   = redis.NewScript(auditKeysSrc)
 )

@@ -177,7 +177,7 @@ func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
 	keys := append(make([]string, 0, 11+7*len(jobs)), s.keys.queue()...)
 	keys = append(keys, s.keys.beats())
 	args := append(make([]any, 0, 8+8*len(jobs)+3*atOnce), s.now(), g.Worker, g.Beat, 0)
-	lanes, more := map[string]int{}, []string(nil)
+	lanes, late, more := map[string]int{}, []string(nil), []string(nil)
 	for _, idx := range jobs {
 		waited, ran := times(results, idx)
 		t := results[idx[0]].Task
@@ -204,7 +204,10 @@ func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
 		args = append(args, t.UID, lanes[t.lane()], won, ago.Milliseconds(), len(idx)-won, "")
 		if t.Plain {
 			args[len(args)-1] = "P"
-			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry)
+			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID())
+			if t.lateID() != "" {
+				late = append(late, s.keys.late(t.Kind))
+			}
 		}
 		for _, i := range idx[:won] {
 			args = append(args, results[i].Task.Entry)
@@ -216,7 +219,7 @@ func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
 			args = results[i].append(args)
 		}
 	}
-	return call{script: settleScript, keys: append(keys, more...), args: args}
+	return call{script: settleScript, keys: append(append(keys, late...), more...), args: args}
 }
 
 // wonFirst puts the results in front that say nothing but that a task has
@@ -300,8 +303,11 @@ func (s *Store) finishCall(results []Result, idx []int, hint int64) call {
 	}
 	step := 1
 	for _, i := range idx {
-		if ttl > 0 || results[i].Record != nil {
-			step = 2
+		switch {
+		case results[i].Task.lateID() != "":
+			step = 3
+		case ttl > 0 || results[i].Record != nil:
+			step = max(step, 2)
 		}
 	}
 	args := make([]any, 0, 8+step*len(idx))
@@ -309,13 +315,16 @@ func (s *Store) finishCall(results []Result, idx []int, hint int64) call {
 	args = append(args, s.now(), ttl, goes, name, first.Task.Kind, waited, ran, step)
 	for _, i := range idx {
 		args = append(args, results[i].Task.Entry)
-		if step == 2 {
+		if step > 1 {
 			args = append(args, results[i].Record)
+		}
+		if step > 2 {
+			args = append(args, results[i].Task.lateID())
 		}
 	}
 	keys := []string{
 		s.keys.ready(first.Task.Kind), s.keys.waits(), s.keys.events(), s.keys.past(name), s.keys.pasts(), s.keys.timers(),
-		s.keys.stats(first.Task.Kind), s.keys.jobs(),
+		s.keys.stats(first.Task.Kind), s.keys.jobs(), s.keys.late(first.Task.Kind),
 	}
 	return call{script: finishScript, keys: keys, args: args}
 }
@@ -352,15 +361,15 @@ func (s *Store) Adopt(ctx context.Context, t *Task, worker string, spec rules.Sp
 }
 
 // AdoptFor gives a plain job that is to be steered its record, whether it
-// waits, runs or has finished. r is how it was found.
+// waits, also for its start, runs or has finished. r is how it was found.
 func (s *Store) AdoptFor(ctx context.Context, t *Task, spec rules.Spec, r *Record) error {
 	return s.adopt(ctx, t, "", spec, r.Past, r.EndedAt, r.ExpiresAt)
 }
 
 func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, past string, ended, expires int64) error {
-	keys := s.keys.transition(t.Job, t.Kind, s.keys.past(past))
+	keys := s.keys.transition(t.Job, t.Kind, s.keys.past(past), s.keys.late(t.Kind), s.keys.later(t.Kind))
 	word, err := s.word(ctx, adoptScript, keys,
-		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, past, ended, expires)
+		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID(), past, ended, expires)
 	if err != nil {
 		return err
 	}

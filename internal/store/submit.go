@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ type Submission struct {
 	Args  []byte
 	Spec  []byte // as the caller wants it back; of a plain job empty for all defaults
 	Plain bool
+	Start int64 // of a plain job, in ms; negative: so long from when it is stored, 0: at once
 
 	// Only with a record:
 	Name, UID, Owner string
@@ -47,14 +49,18 @@ func (s *Store) Submit(ctx context.Context, submitter, op string, all bool, jobs
 }
 
 // AtOnce is how many of the submissions, from the first on, one step stores:
-// Limit plain ones, or a fifth of that with records, which cost Redis ten
-// times as much: so that a step takes it a few milliseconds.
+// Limit plain ones, half of that of such as start later, or a fifth with
+// records, which cost Redis ten times as much: so that a step takes it a few
+// milliseconds.
 func AtOnce(jobs []Submission) int {
-	const record = 5
+	const late, record = 2, 5
 	weight := 0
 	for i := range jobs {
-		if weight++; !jobs[i].Plain {
+		switch weight++; {
+		case !jobs[i].Plain:
 			weight += record - 1
+		case jobs[i].Start != 0:
+			weight += late - 1
 		}
 		if weight > Limit {
 			return i
@@ -87,9 +93,15 @@ func (s *Store) submission(submitter, op string, all bool, jobs []Submission) ca
 		}
 	}
 	args[0], args[1], args[2], args[3] = s.now(), op, mode, len(lanes)
+	number, late := lateNumber(), false
 	for i := range jobs {
 		j := &jobs[i]
-		if j.Plain {
+		switch {
+		case j.Plain && j.Start != 0:
+			late = true
+			args = append(args, "L", lanes[j.lane()], j.lateHeader(number), j.Args)
+			continue
+		case j.Plain:
 			args = append(args, "P", lanes[j.lane()], plainHeader(j.Spec), j.Args)
 			continue
 		}
@@ -97,28 +109,42 @@ func (s *Store) submission(submitter, op string, all bool, jobs []Submission) ca
 		args = append(args, "J", lanes[j.lane()], j.Name, j.UID, rulesText(j.Rules), successText(j.Rules.Success),
 			j.Spec, j.Args, j.Owner, j.Sums, labelsText(j.Spec))
 	}
+	if late {
+		keys = s.keys.lateKeys(keys, args[4:4+len(lanes)], s.keys.layout())
+	}
 	return call{script: submitScript, keys: append(keys, more...), args: args}
 }
 
 // enqueue stores plain jobs: these cannot be in conflict.
 func (s *Store) enqueue(submitter, op string, jobs []Submission) call {
 	keys := append(make([]string, 0, 4), s.keys.submitter(submitter), s.keys.kinds())
-	args := append(make([]any, 0, 6+len(jobs)), op, 0)
+	args := append(make([]any, 0, 7+len(jobs)), s.now(), op, 0)
 	for i := range jobs {
-		if kind := jobs[i].Kind; (i == 0 || kind != jobs[i-1].Kind) && !slices.Contains(args[2:], any(kind)) {
+		if kind := jobs[i].Kind; (i == 0 || kind != jobs[i-1].Kind) && !slices.Contains(args[3:], any(kind)) {
 			keys = append(keys, s.keys.ready(kind), s.keys.bell(kind))
 			args = append(args, kind)
 		}
 	}
-	kinds := args[2:]
-	args[1] = len(kinds)
+	kinds := args[3:]
+	args[2] = len(kinds)
+	number := ""
 	for len(jobs) > 0 {
 		run := alike(jobs)
-		args = append(args, 1+slices.Index(kinds, any(jobs[0].Kind)), plainHeader(jobs[0].Spec), run)
+		kind, header := 1+slices.Index(kinds, any(jobs[0].Kind)), ""
+		if jobs[0].Start == 0 {
+			header = plainHeader(jobs[0].Spec)
+		} else {
+			number = cmp.Or(number, lateNumber())
+			kind, header = -kind, jobs[0].lateHeader(number)
+		}
+		args = append(args, kind, header, run)
 		for i := range run {
 			args = append(args, jobs[i].Args)
 		}
 		jobs = jobs[run:]
+	}
+	if number != "" {
+		keys = s.keys.lateKeys(keys, kinds, s.keys.timers(), s.keys.ctl(), s.keys.layout())
 	}
 	return call{script: enqueueScript, keys: keys, args: args}
 }
@@ -126,7 +152,7 @@ func (s *Store) enqueue(submitter, op string, jobs []Submission) call {
 // alike is how many plain jobs, from the first on, differ in their args alone.
 func alike(jobs []Submission) int {
 	for i := range jobs {
-		if jobs[i].Kind != jobs[0].Kind || !bytes.Equal(jobs[i].Spec, jobs[0].Spec) {
+		if jobs[i].Kind != jobs[0].Kind || jobs[i].Start != jobs[0].Start || !bytes.Equal(jobs[i].Spec, jobs[0].Spec) {
 			return i
 		}
 	}

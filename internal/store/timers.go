@@ -17,6 +17,7 @@ type Due struct {
 	Jobs []string
 	Cron []string
 	Past []string
+	Late []string // kinds of which plain jobs start
 	Lack []string // objects that jobs may wait for, and that have changed
 }
 
@@ -44,6 +45,8 @@ func (s *Store) Due(ctx context.Context, hold time.Duration) (Due, error) {
 			d.Cron = append(d.Cron, name)
 		} else if name, ok := strings.CutPrefix(w, "past/"); ok {
 			d.Past = append(d.Past, name)
+		} else if kind, ok := strings.CutPrefix(w, "late/"); ok {
+			d.Late = append(d.Late, kind)
 		} else if id, ok := strings.CutPrefix(w, "lack/"); ok {
 			d.Lack = append(d.Lack, id)
 		} else {

@@ -1,28 +1,40 @@
--- enqueue stores plain jobs, each as its stream entry alone. A repeated call
--- answers as the first did. It is apart from submit, since the records that
--- submit makes need ten times as much code, which Redis runs in every call.
+-- enqueue stores plain jobs, each as its stream entry alone, or to start later.
+-- A repeated call answers as the first did. It is apart from submit, since the
+-- records that submit makes need ten times as much code, which Redis runs in
+-- every call.
 -- KEYS[1] sub  string  the submitting client's last operation and its answer
 -- KEYS[2] kinds  set  kinds that the queue has seen
--- KEYS[3..] per kind: ready (stream), bell (list)
--- ARGV[1] operation  ARGV[2] number of kinds, ARGV[3..] their names
--- then per run of jobs that differ in their args alone: kind no., header, how many, args of each
--- returns one line per job: its entry
-local op, nkinds = ARGV[1], tonumber(ARGV[2])
+-- KEYS[3..] per kind: ready (stream), bell (list); where a job starts later, per kind: late (hash), later (zset), and then
+-- timers, ctl, layout
+-- ARGV[1] now  ARGV[2] operation  ARGV[3] number of kinds, ARGV[4..] their names
+-- then per run of jobs that differ in their args alone: kind no., header, how many, args of each; where they start later
+-- the kind no. is negative, and the header that of put_off
+-- returns one line per job: its entry, or its id where it starts later
+local now, op, nkinds = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local before = repeated(KEYS[1], op)
 if before then return before end
-local long = oversized('submit', 3 + nkinds, #ARGV)
+local long = oversized('submit', 4 + nkinds, #ARGV)
 if long then return long end
 
-local out, call, at = {}, redis.call, 3 + nkinds
+local out, call, at, rings = {}, redis.call, 4 + nkinds, {}
 while at < #ARGV do
-  local ready, header, last = KEYS[1 + 2 * ARGV[at]], ARGV[at + 1], at + 2 + ARGV[at + 2]
-  for i = at + 3, last do
-    out[#out + 1] = call('XADD', ready, '*', 't', header, 'a', ARGV[i])
+  local kind, header, last, l = tonumber(ARGV[at]), ARGV[at + 1], at + 2 + ARGV[at + 2], nil
+  if kind < 0 then
+    kind = -kind
+    l, header = put_off(1 + 2 * (nkinds + kind), ARGV[3 + kind], header, now)
+  end
+  if l then
+    for i = at + 3, last do out[#out + 1] = put_one(l, #out, ARGV[i]) end
+  else
+    local ready = KEYS[1 + 2 * kind]
+    for i = at + 3, last do out[#out + 1] = call('XADD', ready, '*', 't', header, 'a', ARGV[i]) end
+    rings[kind] = true
   end
   at = last + 1
 end
-for kind = 1, nkinds do ring(KEYS[2 + 2 * kind]) end
-call('SADD', KEYS[2], unpack(ARGV, 3, 2 + nkinds))
+for kind in pairs(rings) do ring(KEYS[2 + 2 * kind]) end
+hold(KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS], now)
+call('SADD', KEYS[2], unpack(ARGV, 4, 3 + nkinds))
 local answer = table.concat(out, '\n')
 call('SET', KEYS[1], op .. ' ' .. answer, 'PX', 600000)
 return answer

@@ -85,6 +85,14 @@ local function ring(bell)
   if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
 end
 
+-- announce tells whoever waits for timers of one that is now the first, and
+-- due before they look again anyway.
+local function announce(timers, ctl, member, due, now)
+  if due - now < LOOK and redis.call('ZRANGE', timers, 0, 0)[1] == member then
+    redis.call('XADD', ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
+  end
+end
+
 -- tally adds what ended in this minute: of a day, the hash has a field for each
 -- minute. n is succeeded, failed, lost, given back, and ms waited and run.
 local function tally(key, now, n)
@@ -249,9 +257,7 @@ local function arm(K, J, due, now)
     return
   end
   redis.call('ZADD', K.timers, due, J.name)
-  if due - now < LOOK and redis.call('ZRANGE', K.timers, 0, 0)[1] == J.name then
-    redis.call('XADD', K.ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
-  end
+  announce(K.timers, K.ctl, J.name, due, now)
 end
 
 local function order(K, J)
@@ -715,14 +721,17 @@ local function create(K, now, j)
   return J
 end
 
--- adopt makes the record of a plain job whose one task is under way, from
--- ARGV[at] on: name, kind, rules, spec, args, labels, entry.
-local function adopt(K, at)
-  local entry = ARGV[at + 6]
-  local created = string.match(entry, '^%d+')
+-- adopt makes the record of a plain job from ARGV[at] on: name, kind, rules,
+-- spec, args, labels, entry, id where it started later. Its one task is under
+-- way as the entry given, if there is one.
+local function adopt(K, at, entry)
+  local created = string.match(ARGV[at], '(%d+)%-%d+$')
   local J = create(K, created, { name = ARGV[at], uid = ARGV[at], lane = ARGV[at + 1], rules = ARGV[at + 2],
     spec = ARGV[at + 3], args = ARGV[at + 4], labels = ARGV[at + 5] })
-  J.startedAt, J.active, J.next, J.now = tonumber(created), 1, 1, tonumber(created)
+  if ARGV[at + 7] ~= '' then redis.call('HDEL', K.late, ARGV[at + 7]) end
+  if not entry then return J end
+  local started = tonumber(string.match(entry, '^%d+'))
+  J.startedAt, J.active, J.next, J.now = started, 1, 1, started
   tell(J, 'SuccessfulCreate', 1)
   redis.call('HSET', K.tasks, 0, entry .. ' 1 0 0 0')
   return J

@@ -1,12 +1,12 @@
 -- settle ends tasks, counts their outcomes and looks at each of their jobs
 -- once. A task that was ended before changes nothing.
--- KEYS[1..5] queue  KEYS[6] beats  then per lane: ready, bell, stats; then the seven keys of each job; the last two, where
--- one has requests: lanes, bell:~
+-- KEYS[1..5] queue  KEYS[6] beats  then per lane: ready, bell, stats; then the seven keys of each job; then late of each
+-- plain one that started later; the last two, where one has requests: lanes, bell:~
 -- ARGV[1] now  ARGV[2] worker whose tasks are given up, or ''  ARGV[3] its beat as last seen  ARGV[4] number of lanes
 -- then per lane the ms that its tasks waited, and ran
 -- then per job: uid, lane no., number of tasks that just succeeded and how long ago the last of them did, number of other
 -- tasks, and '', or 'P' where the job is plain and gets its record here, from what follows: name, lane, rules, spec, args,
--- labels, entry
+-- labels, entry, id where it started later
 -- then the entries of those that succeeded, and their slots
 -- then per other task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
@@ -46,7 +46,7 @@ while at <= #ARGV do
     j.plain = at + 6
     long = long or oversized('settle', at + 6, at + 12)
   end
-  at = at + (plain and 13 or 6)
+  at = at + (plain and 14 or 6)
   j.at = at
   at = at + 2 * j.won
   for i = 1, others do j.results[i] = result() end
@@ -60,6 +60,14 @@ while at <= #ARGV do
   jobs[#jobs + 1] = j
 end
 if long then return long end
+
+local key = 6 + 3 * nlanes + 7 * #jobs
+for _, j in ipairs(jobs) do
+  if j.plain and ARGV[j.plain + 7] ~= '' then
+    key = key + 1
+    j.keys.late = KEYS[key]
+  end
+end
 
 for _, lane in ipairs(lanes) do
   lane.taken, lane.all = take(KEYS[lane.key], lane.entries)
@@ -270,7 +278,7 @@ end
 
 local function settle(j)
   K, J, fate, success_at, failures = j.keys, j.job, nil, 0, {}
-  if not J and j.plain then J = adopt(K, j.plain) end
+  if not J and j.plain then J = adopt(K, j.plain, ARGV[j.plain + 6]) end
   if not J or J.phase == 'Complete' or J.phase == 'Failed' or J.deleting == 1 then return end
   J.now = now
   count_all(j)

@@ -1,15 +1,15 @@
--- submit stores new jobs: plain ones as their stream entry alone, the others
--- with a record. Nothing is written unless all of it can be; a repeated call
+-- submit stores new jobs: plain ones as enqueue does, the others with a record. Nothing is written unless all of it can be; a repeated call
 -- answers as the first did.
 -- KEYS[1..5]   queue   timers, jobs, events, ctl, waits
 -- KEYS[6]      sub     string  the submitting client's last operation and its answer
 -- KEYS[7]      kinds   set     kinds that the queue has seen
 -- KEYS[8..]    per lane: ready (stream), bell (list); then the seven keys of each job with a record
+-- then, where a plain job starts later, per lane: late (hash), later (zset), and layout
 -- the last two, where a job has requests: lanes (hash), bell:~
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of lanes
--- ARGV[5..] per lane its name; then per job: 'P', lane no., header, args | 'J', lane no., name, uid, rules, success, spec, args, owner, sums, labels
+-- ARGV[5..] per lane its name; then per job: 'P', lane no., header, args | 'L', the same, with the header of put_off | 'J', lane no., name, uid, rules, success, spec, args, owner, sums, labels
 -- the sums are parted by ' ': any tells the same job, and the first is kept
--- returns one line per job: the entry of a plain one | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
+-- returns one line per job: the entry of a plain one, or its id where it starts later | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
 local now, op, mode, nlanes = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if op ~= '' then
@@ -31,8 +31,8 @@ local jobs, at, key, refused = {}, 5 + nlanes, 8 + 2 * nlanes, false
 local before = {} -- jobs of this call, by their keys: uid and sum
 while at <= #ARGV do
   local lane = tonumber(ARGV[at + 1])
-  if ARGV[at] == 'P' then
-    jobs[#jobs + 1] = { lane = lane, header = ARGV[at + 2], args = ARGV[at + 3] }
+  if ARGV[at] == 'P' or ARGV[at] == 'L' then
+    jobs[#jobs + 1] = { lane = lane, header = ARGV[at + 2], args = ARGV[at + 3], later = ARGV[at] == 'L' }
     at = at + 4
   else
     local j = { lane = lane, key = key, at = at + 2 }
@@ -62,19 +62,22 @@ local function record(j)
 end
 
 local out, rung = {}, {}
+local function plain(j, n)
+  local header, l = j.header, nil
+  if j.later then l, header = put_off(key + 2 * (j.lane - 1), ARGV[4 + j.lane], header, now) end
+  if l then return put_one(l, n, j.args) end
+  rung[j.lane] = true
+  return redis.call('XADD', KEYS[6 + 2 * j.lane], '*', 't', header, 'a', j.args)
+end
+
 for i, j in ipairs(jobs) do
-  if j.answer then
-    out[i] = j.answer
-  elseif refused and mode == 'all' then
-    out[i] = 'REFUSED'
-  elseif j.header then
-    out[i] = redis.call('XADD', KEYS[6 + 2 * j.lane], '*', 't', j.header, 'a', j.args)
-    rung[j.lane] = true
-  else
-    out[i] = record(j)
-  end
+  if j.answer then out[i] = j.answer
+  elseif refused and mode == 'all' then out[i] = 'REFUSED'
+  elseif j.header then out[i] = plain(j, i)
+  else out[i] = record(j) end
 end
 for lane in pairs(rung) do ring(KEYS[7 + 2 * lane]) end
+hold(KEYS[1], KEYS[4], KEYS[key + 2 * nlanes], now)
 if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(kinds)) end
 local answer = table.concat(out, '\n')
 if op ~= '' then redis.call('SET', KEYS[6], op .. ' ' .. answer, 'PX', 600000) end
