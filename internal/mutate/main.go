@@ -2,22 +2,24 @@
 // a line whose loss no test notices is a survivor, and either a test is
 // missing or the line is not needed.
 //
-//	go run ./internal/mutate [-run tests] [-from n] [-every n] [-most n] script...
+//	go run ./internal/mutate [-quick|-all] [-v] [-from n] [-every n] [-most n] script...
 //
-// A script is named as its file, without .lua. Survivors for which a reason is
-// known stand in survivors.txt: the script, the line, and why. It exits with 1
-// when others are found.
+// A script is named as its file, without .lua; none stands for all of them.
+// Survivors for which a reason is known stand in survivors.txt: the script, the
+// line, and why. It exits with 1 when others are found.
+//
+// The test binaries are built once. A script is embedded in them, so a line is
+// deleted by overwriting it there with spaces (where programs must be signed,
+// as on macOS, such a binary does not run). Tests that noticed other lines of
+// the script run first, and the first failure ends a line.
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,22 +33,27 @@ const (
 )
 
 func main() {
-	run := flag.String("run", "Test./miniredis", "tests to run, as go test has it; those in a bubble have no server to name")
-	from := flag.Int("from", 1, "first line to delete")
-	every := flag.Int("every", 1, "delete each n-th line of those that can be: a sample, the same each time")
-	most := flag.Int("most", 1<<30, "lines to delete in each script, at most")
-	timeout := flag.Duration("timeout", 2*time.Minute, "for the tests of one line; a line that makes them hang is noticed")
+	m := mutation{out: os.Stdout}
+	flag.IntVar(&m.from, "from", 1, "first line to delete")
+	flag.IntVar(&m.every, "every", 1, "delete each n-th line of those that can be: a sample, the same each time")
+	flag.IntVar(&m.most, "most", 1<<30, "lines to delete in each script, at most")
+	flag.BoolVar(&m.quick, "quick", false, "run only what takes a few seconds")
+	flag.BoolVar(&m.all, "all", false, "run all tests on all servers for what survives and has no reason: minutes for each line")
+	flag.BoolVar(&m.verbose, "v", false, "tell which test noticed each line")
 	flag.Parse()
-	if err := mutate(os.Stdout, flag.Args(), mutation{run: *run, from: *from, every: max(1, *every), most: *most, timeout: *timeout}); err != nil {
+	if err := m.mutate(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 type mutation struct {
-	run               string
-	from, every, most int
-	timeout           time.Duration
+	out                 io.Writer
+	from, every, most   int
+	quick, all, verbose bool
+	suites              []*suite
+	known               map[string]string // reasons, by script and line
+	bad                 int               // survivors without one
 }
 
 // line is one line of a script that can be deleted.
@@ -59,45 +66,88 @@ type line struct {
 func (l line) String() string { return fmt.Sprintf("%s.lua:%d: %s", l.script, l.number, l.text) }
 
 // mutate tells of each script how many lines were deleted and which survive.
-func mutate(out io.Writer, names []string, m mutation) error {
-	known, err := readReasons(reasons)
+func (m *mutation) mutate(names []string) (err error) {
+	if m.known, err = readReasons(reasons); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return err
 	}
-	bad := 0
-	for _, name := range names {
-		path := filepath.Join(scripts, name+".lua")
-		src, err := os.ReadFile(path)
-		if err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	m.suites = tests(m.quick, m.all)
+	if err := build(dir, m.suites); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		if names, err = filepath.Glob(filepath.Join(scripts, "*.lua")); err != nil {
 			return err
 		}
-		tried, survived := 0, 0
-		for i, l := range lines(name, string(src)) {
-			if l.number < m.from || i%m.every != 0 || tried >= m.most {
-				continue
-			}
-			tried++
-			noticed, err := m.noticed(path, without(string(src), l.number))
-			if err != nil {
-				return fmt.Errorf("%s: %w", l, err)
-			}
-			if noticed {
-				continue
-			}
-			survived++
-			why := known[name+" "+l.text]
-			if why == "" {
-				bad++
-				why = "NO REASON KNOWN"
-			}
-			_, _ = fmt.Fprintf(out, "%s\n\tsurvives: %s\n", l, why)
-		}
-		_, _ = fmt.Fprintf(out, "%s.lua: %d lines deleted, %d noticed, %d survive\n", name, tried, tried-survived, survived)
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d survivors without a reason", bad)
+	for _, name := range names {
+		if err := m.script(strings.TrimSuffix(filepath.Base(name), ".lua")); err != nil {
+			return err
+		}
+	}
+	if m.bad > 0 {
+		return fmt.Errorf("%d survivors without a reason", m.bad)
 	}
 	return nil
+}
+
+func (m *mutation) script(name string) error {
+	text, err := os.ReadFile(filepath.Join(scripts, name+".lua"))
+	if err != nil {
+		return err
+	}
+	src, tried, survived := string(text), 0, 0
+	for i, l := range lines(name, src) {
+		if l.number < m.from || i%max(1, m.every) != 0 || tried >= m.most {
+			continue
+		}
+		tried++
+		began := time.Now()
+		by, err := m.noticed(name, src, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l, err)
+		}
+		if by != "" {
+			if m.verbose {
+				_, _ = fmt.Fprintf(m.out, "%s\n\tnoticed in %.1fs by %s\n", l, time.Since(began).Seconds(), by)
+			}
+			continue
+		}
+		survived++
+		why := m.known[name+" "+l.text]
+		if why == "" {
+			m.bad++
+			why = "NO REASON KNOWN"
+		}
+		_, _ = fmt.Fprintf(m.out, "%s\n\tsurvives: %s\n", l, why)
+	}
+	_, _ = fmt.Fprintf(m.out, "%s.lua: %d lines deleted, %d noticed, %d survive\n", name, tried, tried-survived, survived)
+	return nil
+}
+
+// noticed gives the test that fails without a line, or ”.
+func (m *mutation) noticed(script, src string, l line) (by string, err error) {
+	mutant, explained := without(src, l.number), m.known[script+" "+l.text] != ""
+	for _, s := range m.suites {
+		if err := s.patch(src, mutant); err != nil {
+			return "", err
+		}
+	}
+	for _, only := range []bool{true, false} { // what noticed other lines, and then all
+		for _, s := range m.suites {
+			if s.last && explained {
+				continue
+			}
+			if by, err = s.notices(script, only); by != "" || err != nil {
+				return by, err
+			}
+		}
+	}
+	return "", nil
 }
 
 // lines are those that can be deleted and leave a script behind.
@@ -114,58 +164,11 @@ func lines(name, src string) (all []line) {
 	return all
 }
 
-// without is a script without one of its lines.
+// without is a script without one of its lines, and as long as it was.
 func without(src string, number int) string {
 	all := strings.Split(src, "\n")
-	all[number-1] = ""
+	all[number-1] = strings.Repeat(" ", len(all[number-1]))
 	return strings.Join(all, "\n")
-}
-
-// noticed runs the tests with another text in the place of a script.
-func (m mutation) noticed(path, src string) (bool, error) {
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return false, err
-	}
-	mutant, overlay := filepath.Join(dir, "mutant.lua"), filepath.Join(dir, "overlay.json")
-	data, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: mutant}})
-	if err != nil {
-		return false, err
-	}
-	if err := errors.Join(os.WriteFile(mutant, []byte(src), 0o600), os.WriteFile(overlay, data, 0o600)); err != nil {
-		return false, err
-	}
-	for _, tests := range packages {
-		if noticed, err := m.fails(tests, overlay, filepath.Join(dir, "tests")); noticed || err != nil {
-			return noticed, err
-		}
-	}
-	return false, nil
-}
-
-// packages are those whose tests are run, the fastest first.
-var packages = []string{"./internal/store", "."}
-
-// fails runs the tests of a package.
-func (m mutation) fails(tests, overlay, bin string) (bool, error) {
-	build := exec.Command("go", "test", "-overlay", overlay, "-c", "-o", bin, tests)
-	if out, err := build.CombinedOutput(); err != nil {
-		return false, fmt.Errorf("%w: %s", err, out)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), m.timeout+10*time.Second)
-	defer cancel()
-	run := exec.CommandContext(ctx, bin, "-test.short", "-test.failfast", "-test.run", m.run, "-test.timeout", m.timeout.String())
-	run.Dir = tests
-	err := run.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return true, nil
-	}
-	return false, err
 }
 
 // readReasons reads survivors.txt: script, tab, line, tab, reason.

@@ -19,7 +19,7 @@ func TestLines(t *testing.T) {
 		got[i] = l.String()
 	}
 	require.Equal(t, []string{"x.lua:2: local a = 1", "x.lua:5: a = 2", "x.lua:7: return a"}, got)
-	require.Equal(t, "-- a comment\n\n\nif a then\n  a = 2\nend\nreturn a", without(src, 2))
+	require.Equal(t, "-- a comment\n           \n\nif a then\n  a = 2\nend\nreturn a", without(src, 2))
 }
 
 // Every reason is of a line that there still is.
