@@ -138,3 +138,18 @@ func settled(t *testing.T, ctx context.Context, s *store.Store, tasks []store.Ta
 		require.True(t, o.Counted)
 	}
 }
+
+// An audit of a job that was replaced since its kind was read finds nothing.
+func TestAuditOfAReplacedJob(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "replaced")
+		_, err := s.Submit(ctx, "me", "1", true, []store.Submission{one("a", "uid-1", "cpu=1")})
+		require.NoError(t, err)
+		for _, before := range []store.JobKey{{Name: "a", Kind: "k"}, {Name: "a", Kind: "k", Requests: "cpu=2"}, {Name: "a", Kind: "other", Requests: "cpu=1"}} {
+			faults, err := s.AuditJobs(ctx, []store.JobKey{before})
+			require.NoError(t, err)
+			require.Empty(t, faults)
+		}
+	})
+}

@@ -17,7 +17,8 @@ type Fault struct {
 type jobFacts struct {
 	now                           int64
 	whole                         bool // not a further page of tasks
-	asked, uid, name, kind, phase string
+	asked, uid, name, phase       string
+	kind, requests                string
 	rules, state                  []int64
 	tasks, ends, waits, done, bad int64
 	timer, listed                 string
@@ -55,7 +56,7 @@ func (s *Store) AuditJobs(ctx context.Context, jobs []JobKey) ([]Fault, error) {
 			if err != nil {
 				return nil, err
 			}
-			if f.uid != "" && f.kind != j.Kind {
+			if f.uid != "" && (f.kind != j.Kind || f.requests != j.Requests) {
 				break // another job of that name by now
 			}
 			f.whole = tasks == "0" && ends == "0"
@@ -77,7 +78,7 @@ func (s *Store) AuditJobs(ctx context.Context, jobs []JobKey) ([]Fault, error) {
 
 func readFacts(asked string, v any) (*jobFacts, error) {
 	list, _ := v.([]any)
-	const scalars = 15
+	const scalars = 16
 	if len(list) < scalars {
 		return nil, fmt.Errorf("audit of job %s answered %d values", asked, len(list))
 	}
@@ -86,9 +87,9 @@ func readFacts(asked string, v any) (*jobFacts, error) {
 		w[i], _ = list[i].(string)
 	}
 	f := &jobFacts{
-		asked: asked, uid: w[0], name: w[1], kind: w[2], rules: numbers(w[3]), state: numbers(w[4]), phase: w[5],
-		tasks: atoi64(w[6]), ends: atoi64(w[7]), waits: atoi64(w[8]), done: atoi64(w[9]), bad: atoi64(w[10]),
-		timer: w[11], listed: w[12], tasksCursor: w[13], endsCursor: w[14],
+		asked: asked, uid: w[0], name: w[1], kind: w[2], rules: numbers(w[3]), state: numbers(w[4]), phase: w[5], requests: w[6],
+		tasks: atoi64(w[7]), ends: atoi64(w[8]), waits: atoi64(w[9]), done: atoi64(w[10]), bad: atoi64(w[11]),
+		timer: w[12], listed: w[13], tasksCursor: w[14], endsCursor: w[15],
 	}
 	for _, v := range list[scalars:] {
 		cells, _ := v.([]any)

@@ -2,13 +2,13 @@
 -- tasks. It changes nothing.
 -- KEYS[1] timers  KEYS[2] jobs  KEYS[3..9] job  KEYS[10] ready
 -- ARGV[1] name  ARGV[2] cursor in tasks, '' when through  ARGV[3] the same in ends  ARGV[4] size of a page
--- returns uid, name, kind, rules, state, phase, tasks, ends, wait, bits of done, bits of bad, timer, listed, both
+-- returns uid, name, kind, rules, state, phase, requests, tasks, ends, wait, bits of done, bits of bad, timer, listed, both
 -- cursors, and rows of: 't' task or 'e' end or 'w' waiting, slot or entry, value, header of its stream entry or '',
 -- '1' where the slot waits, is done, is bad; '' for what is not there
 local job, done, bad, tasks, ends, wait = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local r = redis.call('HMGET', job, 'uid', 'name', 'kind', 'rules', 'state', 'phase')
+local r = redis.call('HMGET', job, 'uid', 'name', 'kind', 'rules', 'state', 'phase', 'requests')
 local out = {}
-for i = 1, 6 do out[#out + 1] = r[i] or '' end
+for i = 1, 7 do out[#out + 1] = r[i] or '' end
 local function count(n) out[#out + 1] = string.format('%.0f', n) end
 count(redis.call('HLEN', tasks))
 count(redis.call('HLEN', ends))
