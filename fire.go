@@ -58,9 +58,12 @@ func (q *Queue) fireOnce(ctx context.Context, c *CronJob, version string) error 
 		return err
 	}
 	err = q.writeCron(ctx, c, version, due, run)
-	if errors.Is(err, store.ErrTaken) {
+	switch {
+	case errors.Is(err, store.ErrTaken):
 		q.log.Warn("a foreign job has the name of a run", "cronjob", c.Name, "job", run.Name)
 		return nil
+	case errors.Is(err, store.ErrFull): // its timer is due again soon
+		return fmt.Errorf("%w: job %s of cron job %s", ErrTooManyLanes, run.Name, c.Name)
 	}
 	return err
 }

@@ -76,6 +76,8 @@ func (q *Queue) steered(name string, err error) error {
 		return fmt.Errorf("%w: job %.300q in queue %s", ErrNotFound, name, q.name)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w: job %s", ErrConflict, name)
+	case errors.Is(err, store.ErrFull):
+		return fmt.Errorf("%w: job %s", ErrTooManyLanes, name)
 	}
 	return err
 }
@@ -214,7 +216,8 @@ func (q *Queue) Reap(ctx context.Context, name string, index int) error {
 // "1-100,205", or, with "", all that have not succeeded. A new job takes the
 // place and the name of the old one and keeps its successes, its spec and its
 // args; what was counted begins anew. Indexes that succeeded run again where
-// they are listed. An unfinished job is [ErrConflict].
+// they are listed. An unfinished job is [ErrConflict], and one with requests can
+// be [ErrTooManyLanes].
 func (q *Queue) Retry(ctx context.Context, name, indexes string) (*Job, error) {
 	r, err := q.record(ctx, name)
 	if err != nil {

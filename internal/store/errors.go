@@ -34,7 +34,8 @@ func Temporary(err error) bool {
 		return false
 	}
 	if !isReply(err) {
-		return !errors.Is(err, ErrGone) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrAlive) && !errors.Is(err, errNoPrimary) && !errors.Is(err, ErrLayout)
+		return !errors.Is(err, ErrGone) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrFenced) && !errors.Is(err, ErrAlive) &&
+			!errors.Is(err, ErrFull) && !errors.Is(err, errNoPrimary) && !errors.Is(err, ErrLayout)
 	}
 	text := err.Error()
 	if strings.Contains(text, "READONLY") || strings.Contains(text, "max number of clients") {

@@ -33,6 +33,9 @@ var ErrFenced = errors.New("fenced")
 // ErrAlive is the answer to giving up a worker that beats again.
 var ErrAlive = errors.New("alive")
 
+// ErrFull is the answer to a job for which there would be one lane too many.
+var ErrFull = errors.New("full")
+
 // Store is one queue in Redis. It is safe for concurrent use.
 type Store struct {
 	rdb  redis.UniversalClient
@@ -173,6 +176,8 @@ func verdictOf(word string) error {
 		return ErrFenced
 	case "ALIVE":
 		return ErrAlive
+	case "FULL":
+		return ErrFull
 	}
 	return fmt.Errorf("script answered %q", word)
 }

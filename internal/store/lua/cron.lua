@@ -4,7 +4,7 @@
 -- ARGV[1] now  ARGV[2] cron job  ARGV[3] version read, '' for none  ARGV[4] new version, '' to remove
 -- ARGV[5] record  ARGV[6] when to look again, 0 for never
 -- ARGV[7..] the job: lane, name, uid, rules, success, spec, args, labels
--- returns 'OK' | 'CONFLICT' | 'TAKEN' a job of another has that name
+-- returns 'OK' | 'CONFLICT' | 'TAKEN' a job of another has that name | 'FULL' there are too many lanes: nothing is stored
 local now, long = clock(ARGV[1]), oversized('cron', 7, #ARGV)
 if not long and #ARGV[5] > 3 * LONGEST then long = too_long('cron', #ARGV[5], 3 * LONGEST) end -- spec, args, status
 if long then return long end
@@ -19,6 +19,8 @@ if #KEYS > 9 then
   if redis.call('EXISTS', K.job) == 1 then
     if redis.call('HGET', K.job, 'owner') ~= ARGV[2] then answer = 'TAKEN' end
   else
+    local _, requests = split(ARGV[7])
+    if requests ~= '' and no_room(ARGV[7]) then return 'FULL' end
     local J = create(K, now, { lane = ARGV[7], name = ARGV[8], uid = ARGV[9], rules = ARGV[10], success = ARGV[11],
       spec = ARGV[12], args = ARGV[13], labels = ARGV[14], owner = ARGV[2] })
     redis.call('SADD', KEYS[7], J.kind)
