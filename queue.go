@@ -298,6 +298,8 @@ func (s *JobSpec) asksOnlyTTL() bool {
 // answered completes a job with what the store says of it.
 func (q *Queue) answered(job *Job, a store.Answer) error {
 	switch {
+	case a.Spoilt:
+		return fmt.Errorf("%w: job %s: a key of it holds something else", ErrUnreadable, job.Name)
 	case a.Full:
 		return fmt.Errorf("%w: job %s", ErrTooManyLanes, job.Name)
 	case a.Conflict != "":

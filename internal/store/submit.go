@@ -33,6 +33,7 @@ type Answer struct {
 	Existing string // UID of the same job, submitted before
 	Conflict string // UID of another job with that name
 	Full     bool   // not stored, because there are too many lanes
+	Spoilt   bool   // not stored, because a key of it holds something else
 	Refused  bool   // not stored, because another of the batch was in conflict, or there were too many lanes for it
 }
 
@@ -189,6 +190,8 @@ func answers(word string, n int) ([]Answer, error) {
 			out[i].Conflict = rest
 		case "FULL":
 			out[i].Full = true
+		case "SPOILT":
+			out[i].Spoilt = true
 		case "REFUSED":
 			out[i].Refused = true
 		default:

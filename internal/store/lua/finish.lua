@@ -21,6 +21,10 @@ for i = 9, #ARGV, step do
   if bytes > 3 * LONGEST then return too_long('finish', bytes, 3 * LONGEST) end
 end
 
+local wrong = spoilt('HLEN', KEYS[2], 'XLEN', KEYS[3], 'ZCARD', KEYS[8])
+wrong = wrong or ttl > 0 and spoilt('HLEN', KEYS[4], 'ZCARD', KEYS[5], 'ZCARD', KEYS[6])
+if wrong then return wrong end
+
 local recorded, mine = {}, entries
 if redis.call('EXISTS', KEYS[8]) == 1 then
   recorded, mine = redis.call('ZMSCORE', KEYS[8], unpack(names)), {}

@@ -20,6 +20,17 @@ local function oversized(what, from, to)
   end
 end
 
+-- spoilt refuses where one of some keys holds something else, each after a
+-- command that counts what such a key has. It is asked before the first write,
+-- since nothing of a script is taken back.
+local function spoilt(...)
+  local all = { ... }
+  for i = 1, #all, 2 do
+    local n = redis.pcall(all[i], all[i + 1])
+    if type(n) == 'table' then return redis.error_reply('ERR stint: ' .. all[i + 1] .. ' is spoilt: another type of key') end
+  end
+end
+
 local function clock(given)
   if given ~= '' then return tonumber(given) end
   local t = redis.call('TIME')
@@ -77,12 +88,13 @@ local function take(ready, entries)
 end
 
 -- ring wakes one idle worker. Once in a call is enough: who is woken and
--- finds more than it can take wakes the next.
+-- finds more than it can take wakes the next. A bell that is spoilt is not
+-- rung: workers look from time to time in any case.
 local rung = {}
 local function ring(bell)
   if rung[bell] then return end
   rung[bell] = true
-  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
+  if redis.pcall('LLEN', bell) == 0 then redis.call('LPUSH', bell, 1) end
 end
 
 -- announce tells whoever waits for timers of one that is now the first, and
@@ -95,10 +107,12 @@ end
 
 -- tally adds what ended in this minute: of a day, the hash has a field for each
 -- minute. n is succeeded, failed, lost, given back, and ms waited and run.
+-- Where the key is spoilt only the statistics are lost.
 local function tally(key, now, n)
   local minute = math.floor(now / 60000)
   local slot = minute % 1440
-  local had = redis.call('HGET', key, slot)
+  local had = redis.pcall('HGET', key, slot)
+  if type(had) == 'table' then return end
   local fresh = true
   if had then
     local i = -1
@@ -783,3 +797,6 @@ local function cut(K, J)
   J.next, J.shrunk = math.min(J.next, n), 1
   unwait(K, J, redis.call('ZRANGEBYSCORE', K.wait, n, READY, 'LIMIT', 0, LIMIT)) -- what is left, start_again drops
 end
+
+local spoilt_queue = spoilt('ZCARD', KEYS[1], 'ZCARD', KEYS[2], 'XLEN', KEYS[3], 'XLEN', KEYS[4], 'HLEN', KEYS[5])
+if spoilt_queue then return spoilt_queue end

@@ -22,7 +22,7 @@ local BIT = { [0] = 128, 64, 32, 16, 8, 4, 2, 1 }
 local CARRIES = { S = 0, R = 1, F = 2, I = 2, X = 2, J = 2, L = 2, G = 0 }
 local TALLIED = { S = 1, R = 1, F = 2, I = 2, X = 2, J = 2, L = 3, G = 4 }
 
-local jobs, lanes, at, long = {}, {}, 5 + 2 * nlanes, nil
+local jobs, lanes, at, wrong = {}, {}, 5 + 2 * nlanes, nil
 for i = 1, nlanes do
   lanes[i] = { key = 4 + 3 * i, entries = {}, results = {},
     tally = { 0, 0, 0, 0, tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i]) } }
@@ -32,7 +32,7 @@ end
 local function result()
   local verdict, entry, slot, ago, hits, rest = string.match(ARGV[at], '^(%u) (%S+) (%d+) (%d+) (%S+) (.*)$')
   local r = { verdict = verdict, entry = entry, slot = slot, ended = now - ago, hits = hits, rest = rest, arg = at + 1 }
-  long = long or oversized('settle', at + 1, at + CARRIES[verdict])
+  wrong = wrong or oversized('settle', at + 1, at + CARRIES[verdict])
   at = at + 1 + CARRIES[verdict]
   return r
 end
@@ -44,13 +44,14 @@ while at <= #ARGV do
   local others, plain = tonumber(ARGV[at + 4]), ARGV[at + 5] == 'P'
   if plain then
     j.plain = at + 6
-    long = long or oversized('settle', at + 6, at + 12)
+    wrong = wrong or oversized('settle', at + 6, at + 12)
   end
   at = at + (plain and 14 or 6)
   j.at = at
   at = at + 2 * j.won
   for i = 1, others do j.results[i] = result() end
   j.job, j.damaged = load(j.keys, j.uid, redis.pcall) -- what is damaged keeps no others from being settled
+  if j.job and j.job.requests ~= '' then wrong = wrong or spoilt('HLEN', KEYS[#KEYS - 1]) end
   j.before = #lane.entries
   if not j.damaged then
     local entries = lane.entries
@@ -59,7 +60,7 @@ while at <= #ARGV do
   end
   jobs[#jobs + 1] = j
 end
-if long then return long end
+if wrong then return wrong end
 
 local key = 6 + 3 * nlanes + 7 * #jobs
 for _, j in ipairs(jobs) do

@@ -9,7 +9,8 @@
 -- ARGV[1] now  ARGV[2] operation, '' for none  ARGV[3] 'all' or 'each'  ARGV[4] number of lanes
 -- ARGV[5..] per lane its name; then per job: 'P', lane no., header, args | 'L', the same, with the header of put_off | 'J', lane no., name, uid, rules, success, spec, args, owner, sums, labels
 -- the sums are parted by ' ': any tells the same job, and the first is kept
--- returns one line per job: the entry of a plain one, or its id where it starts later | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL' | 'REFUSED' because of another
+-- returns one line per job: the entry of a plain one, or its id where it starts later | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL'
+-- | 'SPOILT' a key of it holds something else | 'REFUSED' because of another
 local now, op, mode, nlanes = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 if op ~= '' then
@@ -36,8 +37,10 @@ while at <= #ARGV do
     at = at + 4
   else
     local j = { lane = lane, key = key, at = at + 2 }
-    local old = before[KEYS[key]] or redis.call('HMGET', KEYS[key], 'uid', 'sum')
-    if old[1] then
+    local old = before[KEYS[key]] or redis.pcall('HMGET', KEYS[key], 'uid', 'sum')
+    if old.err then
+      j.answer, refused = 'SPOILT', true
+    elseif old[1] then
       if old[1] == ARGV[at + 3] then j.answer = 'NEW'
       elseif old[2] and old[2] ~= '' and string.find(ARGV[at + 9], old[2], 1, true) then j.answer = 'OLD ' .. old[1]
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
@@ -58,9 +61,9 @@ local function record(j)
     success = ARGV[a + 3], spec = ARGV[a + 4], args = ARGV[a + 5], owner = ARGV[a + 6], sum = string.match(ARGV[a + 7], '^%S*'), labels = ARGV[a + 8] })
   emit(K, J, 'Submitted')
   sync(K, J, now)
-  return 'NEW'
 end
 
+if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(kinds)) end -- first: where the key is spoilt nothing is stored
 local out, rung = {}, {}
 local function plain(j, n)
   local header, l = j.header, nil
@@ -74,11 +77,11 @@ for i, j in ipairs(jobs) do
   if j.answer then out[i] = j.answer
   elseif refused and mode == 'all' then out[i] = 'REFUSED'
   elseif j.header then out[i] = plain(j, i)
-  else out[i] = record(j) end
+  elseif pcall(record, j) then out[i] = 'NEW'
+  else out[i] = 'SPOILT' end
 end
 for lane in pairs(rung) do ring(KEYS[7 + 2 * lane]) end
 hold(KEYS[1], KEYS[4], KEYS[key + 2 * nlanes], now)
-if not (refused and mode == 'all') then redis.call('SADD', KEYS[7], unpack(kinds)) end
 local answer = table.concat(out, '\n')
 if op ~= '' then redis.call('SET', KEYS[6], op .. ' ' .. answer, 'PX', 600000) end
 return answer

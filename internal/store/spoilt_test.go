@@ -1,0 +1,120 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stint-go/stint/internal/redistest"
+	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/store"
+)
+
+// spoil puts something else in the place of a key, and mend what was there.
+func spoil(t *testing.T, rdb redis.UniversalClient, key string) (mend func()) {
+	t.Helper()
+	ctx := t.Context()
+	there := rdb.Exists(ctx, key).Val() == 1
+	if there {
+		require.NoError(t, rdb.Rename(ctx, key, key+"-saved").Err())
+	}
+	require.NoError(t, rdb.SetBit(ctx, key, 1, 1).Err())
+	return func() {
+		require.NoError(t, rdb.Del(ctx, key).Err())
+		if there {
+			require.NoError(t, rdb.Rename(ctx, key+"-saved", key).Err())
+		}
+	}
+}
+
+// A job with a key of another type keeps no others of its call from being
+// stored, unless all or none was asked for.
+func TestSpoiltJobIsSubmittedApart(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "spoilt")
+		plain := store.Submission{Kind: "k", Plain: true, Args: []byte("1")}
+		for op, part := range []string{"", ":tasks"} {
+			spoil(t, rdb, "stint:{spoilt}:job:bad"+part)
+			name := fmt.Sprint("good-", op)
+			got, err := s.Submit(ctx, "me", fmt.Sprint(op+1), false, []store.Submission{one("bad", "uid-1", ""), one(name, "uid-2", ""), plain})
+			require.NoError(t, err)
+			require.NotEmpty(t, got[2].Entry)
+			require.Equal(t, []store.Answer{{Spoilt: true}, {}, {Entry: got[2].Entry}}, got)
+			r, err := s.Get(ctx, name)
+			require.NoError(t, err)
+			require.Equal(t, "uid-2", r.UID)
+			require.NoError(t, rdb.Del(ctx, "stint:{spoilt}:job:bad"+part).Err())
+		}
+		spoil(t, rdb, "stint:{spoilt}:job:bad")
+		before := keyspace(t, rdb)
+		got, err := s.Submit(ctx, "you", "1", true, []store.Submission{one("bad", "uid-1", ""), one("c", "uid-3", ""), plain})
+		require.NoError(t, err)
+		require.Equal(t, []store.Answer{{Spoilt: true}, {Refused: true}, {Refused: true}}, got)
+		delete(before, "stint:{spoilt}:sub:you")
+		after := keyspace(t, rdb)
+		delete(after, "stint:{spoilt}:sub:you")
+		require.Equal(t, before, after)
+	})
+}
+
+// Where a key that jobs share is of another type, no end of a task is lost or
+// counted twice: it is counted, where the key is not needed for that, or else
+// refused with an error that names the key, and counted when that is mended.
+func TestSpoiltQueueLosesNothing(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		for i, c := range []struct{ key, refused string }{ // who is refused: jobs with a record, plain ones
+			{"timers", "rp"},
+			{"jobs", "rp"},
+			{"events", "rp"},
+			{"ctl", "r"},
+			{"waits", "rp"},
+			{"lanes", "r"},
+			{"pasts", "p"},
+			{"stats:k", ""},
+			{"bell:k", ""},
+			{"bell:~", ""},
+		} {
+			queue := fmt.Sprint("spoilt-", i)
+			ctx, s := t.Context(), store.New(rdb, queue)
+			_, err := s.Submit(ctx, "me", "1", true, []store.Submission{one("a", "uid-1", "cpu=1")})
+			require.NoError(t, err)
+			_, err = s.Submit(ctx, "me", "2", true, []store.Submission{{Kind: "k", Plain: true, Args: []byte("1")}})
+			require.NoError(t, err)
+			tasks := claimed(t, s, []string{"k~cpu=1", "k"}, 2)
+			key := "stint:{" + queue + "}:" + c.key
+			mend := spoil(t, rdb, key)
+			settle := func(task int) store.Outcome {
+				r := store.Result{Task: &tasks[task], Verdict: rules.Succeeded, Delay: -1, TTL: time.Hour}
+				return s.Settle(ctx, []store.Result{r}, store.Guard{}, 0)[0]
+			}
+			for task, form := range []string{"r", "p"} {
+				o := settle(task)
+				if !strings.Contains(c.refused, form) {
+					require.NoError(t, o.Err, "%s %s", c.key, form)
+					require.True(t, o.Counted, "%s %s", c.key, form)
+					continue
+				}
+				require.ErrorContains(t, o.Err, key)
+				require.False(t, store.Temporary(o.Err))
+				require.False(t, o.Counted)
+			}
+			mend()
+			for task, form := range []string{"r", "p"} {
+				o := settle(task)
+				require.NoError(t, o.Err, c.key)
+				require.Equal(t, strings.Contains(c.refused, form), o.Counted, "%s %s: once", c.key, form)
+				find := map[string]func(context.Context, string) (*store.Record, error){"r": s.Get, "p": s.GetPlain}[form]
+				r, err := find(ctx, tasks[task].Job)
+				require.NoError(t, err, "%s %s", c.key, form)
+				require.Equal(t, rules.JobIsComplete, r.Phase, "%s %s", c.key, form)
+			}
+		}
+	})
+}
