@@ -152,7 +152,7 @@ func (c *tracedCron) RunUntil(end time.Time) error {
 		return err
 	}
 	for {
-		due, err := c.queue.store.Due(ctx, 0)
+		due, err := c.queue.store.Due(ctx, time.Second)
 		if err != nil {
 			return err
 		}

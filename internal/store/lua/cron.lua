@@ -33,7 +33,10 @@ if ARGV[4] == '' then
 else
   redis.call('HSET', KEYS[6], ARGV[2], ARGV[4] .. ' ' .. ARGV[5])
 end
-if ARGV[6] == '0' then
+local look = redis.call('ZSCORE', KEYS[1], member)
+if look and tonumber(look) <= now and ARGV[4] ~= '' then
+  -- Whoever looks has moved the timer on, so somebody has set it since, such as the end of a run that was read as active.
+elseif ARGV[6] == '0' then
   redis.call('ZREM', KEYS[1], member)
 else
   redis.call('ZADD', KEYS[1], ARGV[6], member)
