@@ -72,7 +72,7 @@ func build(dir string, suites []*suite) error {
 		if by, err := s.fails(s.run); by != "" || err != nil {
 			return fmt.Errorf("no line was deleted, and in %s fails %s: %w", s.dir, by, err)
 		}
-		s.timeout = 10*time.Second + 4*time.Since(began)
+		s.timeout = 30*time.Second + 4*time.Since(began)
 	}
 	return nil
 }
