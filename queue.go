@@ -299,7 +299,7 @@ func (s *JobSpec) asksOnlyTTL() bool {
 func (q *Queue) answered(job *Job, a store.Answer) error {
 	switch {
 	case a.Spoilt:
-		return fmt.Errorf("%w: job %s: a key of it holds something else", ErrUnreadable, job.Name)
+		return fmt.Errorf("%w: job %s: a key of it, or of its kind, holds something else", ErrUnreadable, job.Name)
 	case a.Full:
 		return fmt.Errorf("%w: job %s", ErrTooManyLanes, job.Name)
 	case a.Conflict != "":

@@ -50,8 +50,28 @@ func TestSpoiltJobIsSubmittedApart(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "uid-2", r.UID)
 			require.NoError(t, rdb.Del(ctx, "stint:{spoilt}:job:bad"+part).Err())
+			require.Equal(t, []string{name}, rdb.ZRange(ctx, "stint:{spoilt}:jobs", int64(op), -1).Val())
+		}
+		// A kind whose stream is spoilt keeps no other from being stored.
+		bad := plain
+		bad.Kind = "bad"
+		spoil(t, rdb, "stint:{spoilt}:ready:bad")
+		for op, other := range []store.Submission{bad, one("with-a-record", "uid-4", "")} {
+			other.Kind = "bad"
+			got, err := s.Submit(ctx, "she", fmt.Sprint(op+1), false, []store.Submission{plain, bad, other})
+			require.NoError(t, err)
+			require.NotEmpty(t, got[0].Entry)
+			require.Equal(t, store.Answer{Spoilt: true}, got[1])
+			require.Equal(t, store.Answer{Spoilt: true}, got[2])
 		}
 		spoil(t, rdb, "stint:{spoilt}:job:bad")
+		mend, waits := spoil(t, rdb, "stint:{spoilt}:kinds"), rdb.XLen(ctx, "stint:{spoilt}:ready:k").Val()
+		for _, sub := range []store.Submission{plain, one("d", "uid-5", "")} {
+			_, err := s.Submit(ctx, "he", "1", false, []store.Submission{plain, sub})
+			require.True(t, store.Damaged(err), "%v", err)
+		}
+		require.Equal(t, waits, rdb.XLen(ctx, "stint:{spoilt}:ready:k").Val(), "nothing is stored")
+		mend()
 		before := keyspace(t, rdb)
 		got, err := s.Submit(ctx, "you", "1", true, []store.Submission{one("bad", "uid-1", ""), one("c", "uid-3", ""), plain})
 		require.NoError(t, err)

@@ -33,7 +33,7 @@ type Answer struct {
 	Existing string // UID of the same job, submitted before
 	Conflict string // UID of another job with that name
 	Full     bool   // not stored, because there are too many lanes
-	Spoilt   bool   // not stored, because a key of it holds something else
+	Spoilt   bool   // not stored, because a key of it, or the stream of its kind, holds something else
 	Refused  bool   // not stored, because another of the batch was in conflict, or there were too many lanes for it
 }
 

@@ -21,11 +21,12 @@ end
 local long = oversized('submit', 1, #ARGV)
 if long then return long end
 
-local full, kinds = {}, {}
+local full, bad, kinds = {}, {}, {}
 for i = 1, nlanes do
   local kind, requests = split(ARGV[4 + i])
   kinds[i] = kind
   full[i] = requests ~= '' and no_room(ARGV[4 + i])
+  bad[i] = spoilt('XLEN', KEYS[6 + 2 * i]) and 'SPOILT'
 end
 
 local jobs, at, key, refused = {}, 5 + nlanes, 8 + 2 * nlanes, false
@@ -33,7 +34,8 @@ local before = {} -- jobs of this call, by their keys: uid and sum
 while at <= #ARGV do
   local lane = tonumber(ARGV[at + 1])
   if ARGV[at] == 'P' or ARGV[at] == 'L' then
-    jobs[#jobs + 1] = { lane = lane, header = ARGV[at + 2], args = ARGV[at + 3], later = ARGV[at] == 'L' }
+    jobs[#jobs + 1] = { lane = lane, header = ARGV[at + 2], args = ARGV[at + 3], later = ARGV[at] == 'L', answer = bad[lane] }
+    refused = refused or bad[lane]
     at = at + 4
   else
     local j = { lane = lane, key = key, at = at + 2 }
@@ -44,8 +46,8 @@ while at <= #ARGV do
       if old[1] == ARGV[at + 3] then j.answer = 'NEW'
       elseif old[2] and old[2] ~= '' and string.find(ARGV[at + 9], old[2], 1, true) then j.answer = 'OLD ' .. old[1]
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
-    elseif full[lane] then
-      j.answer, refused = 'FULL', true
+    elseif full[lane] or bad[lane] then
+      j.answer, refused = bad[lane] or 'FULL', true
     else
       before[KEYS[key]] = { ARGV[at + 3], string.match(ARGV[at + 9], '^%S*') }
     end
@@ -78,7 +80,11 @@ for i, j in ipairs(jobs) do
   elseif refused and mode == 'all' then out[i] = 'REFUSED'
   elseif j.header then out[i] = plain(j, i)
   elseif pcall(record, j) then out[i] = 'NEW'
-  else out[i] = 'SPOILT' end
+  else
+    out[i] = 'SPOILT'
+    redis.call('ZREM', KEYS[1], ARGV[j.at])
+    redis.call('ZREM', KEYS[2], ARGV[j.at])
+  end
 end
 for lane in pairs(rung) do ring(KEYS[7 + 2 * lane]) end
 hold(KEYS[1], KEYS[4], KEYS[key + 2 * nlanes], now)
