@@ -91,7 +91,7 @@ func TestExplainWithoutAWorker(t *testing.T) {
 func TestExplainFullWorkers(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
-		running, release, _ := blocking(t, q, stint.WorkerConfig{Concurrency: 2, Lease: time.Second})
+		running, release, _ := blocking(t, q, stint.WorkerConfig{Concurrency: 2, Lease: unhurried})
 		first, err := q.Submit(ctx, work{})
 		require.NoError(t, err)
 		_, err = q.Submit(ctx, work{}, stint.JobSpec{Name: "second"})
@@ -159,7 +159,7 @@ func TestExplainFarBehind(t *testing.T) {
 func TestExplainAnotherKind(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
-		running, release, _ := blocking(t, q, stint.WorkerConfig{Lease: time.Second})
+		running, release, _ := blocking(t, q, stint.WorkerConfig{Lease: unhurried})
 		_, err := q.Submit(ctx, work{})
 		require.NoError(t, err)
 		<-running

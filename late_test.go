@@ -107,7 +107,7 @@ func TestAdvanceOfAnotherKind(t *testing.T) {
 		require.Eventually(t, func() bool {
 			d, err := q.store.Due(ctx, 0)
 			return err == nil && len(d.Jobs) == 1
-		}, 10*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 		require.NoError(t, q.store.Advance(ctx, []store.JobKey{{Name: "job", Kind: "old"}}))
 		require.Zero(t, rdb.Exists(ctx, "stint:{kinds}:ready:old").Val())
 		require.NoError(t, q.store.Advance(ctx, []store.JobKey{{Name: "job", Kind: "new"}}))

@@ -48,7 +48,7 @@ func TestMemoryPressure(t *testing.T) {
 		var log safeBuffer
 		gates := map[int]chan struct{}{0: make(chan struct{}), 1: make(chan struct{}), 2: make(chan struct{})}
 		handle(t, q, stint.WorkerConfig{
-			Lease: time.Second, MemoryInUse: memory.Load, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Lease: unhurried, MemoryInUse: memory.Load, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		}, func(ctx context.Context, task *stint.Task[work]) error {
 			select {
 			case <-gates[task.Args.N]:
@@ -118,7 +118,7 @@ func TestMemoryPressureOfAPlainJob(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
 		gate := make(chan struct{})
-		handle(t, q, stint.WorkerConfig{Lease: time.Second, MemoryInUse: func() int64 { return 1 << 40 }},
+		handle(t, q, stint.WorkerConfig{Lease: unhurried, MemoryInUse: func() int64 { return 1 << 40 }},
 			func(context.Context, *stint.Task[work]) error { <-gate; return nil })
 		spec := limited("", "1Mi")
 		spec.Resources.Requests = stint.ResourceList{"memory": "0"}
@@ -142,7 +142,7 @@ func TestMemoryPressureOfManyAttempts(t *testing.T) {
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
 		const n = 250
 		gate := make(chan struct{})
-		handle(t, q, stint.WorkerConfig{Lease: time.Second, Concurrency: n, MemoryInUse: func() int64 { return 1 << 40 }},
+		handle(t, q, stint.WorkerConfig{Lease: unhurried, Concurrency: n, MemoryInUse: func() int64 { return 1 << 40 }},
 			func(context.Context, *stint.Task[work]) error { <-gate; return nil })
 		spec := limited("many", "1Mi")
 		spec.Completions, spec.Parallelism = new(n), new(n)

@@ -28,6 +28,9 @@ func (work) Kind() string { return "work" }
 // within is how long anything in these tests may take.
 const within = 2 * time.Minute
 
+// unhurried is a lease of workers that are to renew soon, and to keep what they have where the machine is busy.
+const unhurried = 4 * time.Second
+
 // quick is a backoff for tests.
 func quick() *stint.Backoff {
 	return &stint.Backoff{Initial: time.Millisecond, Max: 5 * time.Millisecond}
@@ -212,10 +215,10 @@ func TestP5LeaseLostCancelsHandlers(t *testing.T) {
 	ctx := testCtx(t)
 	direct := stint.NewQueue("promises", s.Client())
 	cut := stint.NewQueue("promises", p.Client())
-	running, cause := make(chan struct{}), make(chan error, 1)
+	running, cause := make(chan struct{}, 100), make(chan error, 100) // more than one where this process is kept waiting
 	w := stint.NewWorker(cut, stint.WorkerConfig{Lease: time.Second, ShutdownTimeout: -1})
 	stint.Handle(w, func(ctx context.Context, _ *stint.Task[work]) error {
-		close(running)
+		running <- struct{}{}
 		<-ctx.Done()
 		cause <- context.Cause(ctx)
 		return nil // too late: it must not count
@@ -236,7 +239,7 @@ func TestP5LeaseLostCancelsHandlers(t *testing.T) {
 	got, err := direct.Wait(ctx, job.Name)
 	require.NoError(t, err)
 	require.Equal(t, stint.PhaseComplete, got.Phase())
-	require.EqualValues(t, 2, attempts.Load())
+	require.GreaterOrEqual(t, attempts.Load(), int64(2))
 	require.Zero(t, got.Status.Failed, "a lost attempt is no failure")
 	for e, err := range direct.Errors(ctx, job.Name) {
 		require.NoError(t, err)

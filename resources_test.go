@@ -118,7 +118,7 @@ func TestUnschedulable(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
 		ok := func(context.Context, *stint.Task[work]) error { return nil }
-		handle(t, q, stint.WorkerConfig{Lease: time.Second, Capacity: stint.ResourceList{"cpu": "2", "memory": "1Gi"}}, ok)
+		handle(t, q, stint.WorkerConfig{Lease: unhurried, Capacity: stint.ResourceList{"cpu": "2", "memory": "1Gi"}}, ok)
 		spec := asks("large", stint.ResourceList{"cpu": "4", "example.com/gpu": "2"})
 		_, err := q.Submit(ctx, work{}, spec)
 		require.NoError(t, err)
@@ -154,7 +154,7 @@ func TestCapacityIsOfTheWorker(t *testing.T) {
 	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
 		other := stint.NewQueue("other", rdb)
 		running, gate := make(chan string, 10), make(chan struct{})
-		cfg := stint.WorkerConfig{Queues: []*stint.Queue{other}, Lease: time.Second, Capacity: stint.ResourceList{"memory": "1Gi"}}
+		cfg := stint.WorkerConfig{Queues: []*stint.Queue{other}, Lease: unhurried, Capacity: stint.ResourceList{"memory": "1Gi"}}
 		handle(t, q, cfg, func(_ context.Context, task *stint.Task[work]) error {
 			running <- task.Job
 			<-gate

@@ -20,7 +20,7 @@ func TestRedisKeepsAndExpires(t *testing.T) {
 	require.NoError(t, rdb.Set(ctx, "kept", "1", 0).Err())
 	require.NoError(t, rdb.Set(ctx, "gone", "1", 10*time.Millisecond).Err())
 	require.Equal(t, "1", rdb.Get(ctx, "kept").Val())
-	require.Eventually(t, func() bool { return rdb.Exists(ctx, "gone").Val() == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return rdb.Exists(ctx, "gone").Val() == 0 }, time.Minute, time.Millisecond)
 	require.Equal(t, "1", rdb.Get(ctx, "kept").Val())
 }
 

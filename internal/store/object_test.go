@@ -34,7 +34,9 @@ func TestPutObject(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx, prefix := t.Context(), "stint:{object}:"
 		s, now := ticking(rdb, "object")
-		put := func(op, read, data string) (string, error) { return s.PutObject(ctx, "config/c", op, read, []byte(data)) }
+		put := func(op, read, data string) (string, error) {
+			return s.PutObject(ctx, "config/c", op, read, []byte(data))
+		}
 		_, err := put("1", "", "")
 		require.ErrorIs(t, err, store.ErrGone)
 		v1, err := put("2", "", "one")
