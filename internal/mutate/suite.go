@@ -29,8 +29,8 @@ type suite struct {
 // far are tests with servers of several processes, and ones that take long for
 // what they are likely to notice. Those that take less, but seconds, come last.
 const (
-	far  = "Cluster|Sentinel|TestDamaged|TestF[0-9]|TestADay|TestEncrypted|TestSoak|TestBulkContinue|TestDurability|TestWorkerWithoutTheKey|TestConformance"
-	long = "TestLuaEqualsRules|TestWhat|TestCronWith|TestRunningHandler|TestP5|TestP6|TestP7|TestWaitingFor|TestMemoryPressure|TestExplainOver" +
+	far  = "Cluster|Sentinel|TestDamaged|TestF[0-9]|TestADay|TestEncrypted|TestSoak|TestBulkContinue|TestDurability|TestWorkerWithoutTheKey"
+	long = "TestConformance|TestWhat|TestCronWith|TestRunningHandler|TestP5|TestP6|TestP7|TestWaitingFor|TestMemoryPressure|TestExplainOver" +
 		"|TestB273|TestUnschedulable|TestTLS|TestRESP|TestACL|TestWithoutTheKey|TestAuditBeside|TestCapacity|TestExplainFull|TestExplainAnother"
 )
 
@@ -43,7 +43,8 @@ func tests(quick, all bool) []*suite {
 	some := []*suite{
 		{dir: "internal/store", run: "Test." + redis},
 		{dir: "modeltest", run: "Test." + redis},
-		{dir: ".", run: "Test." + redis, skip: far + "|" + long},
+		{dir: ".", run: "Test." + redis, skip: far + "|" + long + "|TestLuaEqualsRules"},
+		{dir: ".", run: "TestLuaEqualsRules" + redis},
 	}
 	if !quick {
 		some = append(some, &suite{dir: ".", run: "(" + long + ")" + redis, skip: far, last: true})

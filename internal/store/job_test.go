@@ -1,0 +1,141 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stint-go/stint/internal/indexset"
+	"github.com/stint-go/stint/internal/redistest"
+	"github.com/stint-go/stint/internal/rules"
+	"github.com/stint-go/stint/internal/store"
+)
+
+// taken are tasks of kind k in the hands of the worker w, by slot.
+func taken(t *testing.T, s *store.Store, op string, n int) map[int]*store.Task {
+	t.Helper()
+	got, err := s.Claim(t.Context(), store.Claim{Worker: "w", Op: op, Lanes: []string{"k"}, Max: 100, Lease: time.Second})
+	require.NoError(t, err)
+	require.Len(t, got.Tasks, n)
+	out := map[int]*store.Task{}
+	for i := range got.Tasks {
+		out[got.Tasks[i].Slot] = &got.Tasks[i]
+	}
+	return out
+}
+
+// ended settles one task.
+func ended(t *testing.T, s *store.Store, r store.Result) {
+	t.Helper()
+	o := s.Settle(t.Context(), []store.Result{r}, store.Guard{}, 0)[0]
+	require.NoError(t, o.Err)
+	require.True(t, o.Counted)
+}
+
+// A success policy counts over several calls, and says which rule was met.
+func TestSuccessPolicyIsKept(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		var first, rest indexset.Set
+		first.AddRange(0, 0)
+		rest.AddRange(1, 4)
+		policy := []rules.SuccessRule{{Indexes: &first, Count: rules.Unset}, {Indexes: &rest, Count: 2}}
+		s, _ := steered(t, rdb, "policy", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism, r.Success = true, 5, 5, policy })
+		tasks := taken(t, s, "1", 5)
+		for _, slot := range []int{1, 3} {
+			r, err := s.Get(t.Context(), "a")
+			require.NoError(t, err)
+			require.Empty(t, r.Phase, "one is not enough")
+			ended(t, s, store.Result{Task: tasks[slot], Verdict: rules.Succeeded, Hits: store.Hits(policy, slot)})
+		}
+		require.Equal(t, "0,2", rdb.HGet(t.Context(), "stint:{policy}:job:a", "hits").Val())
+		r, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, []any{rules.Phase("SuccessCriteriaMet"), "SuccessPolicy", "Matched rules at index 1", 0, 3}, []any{r.Phase, r.Reason, r.Message, r.Active, r.Ending})
+	})
+}
+
+// A job whose record cannot be read keeps no other of its call from being
+// settled, and nothing is made of it.
+func TestUnreadableRecordIsPassedOver(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		for _, field := range []string{"rules", "state"} {
+			require.NoError(t, rdb.FlushDB(ctx).Err())
+			s := store.New(rdb, "unreadable")
+			_, err := s.Submit(ctx, "me", "1", true, []store.Submission{one("a", "uid-1", ""), one("b", "uid-2", "")})
+			require.NoError(t, err)
+			tasks := claimed(t, s, []string{"k"}, 2)
+			require.NoError(t, rdb.HSet(ctx, "stint:{unreadable}:job:a", field, "1|2|x").Err())
+			settled(t, ctx, s, tasks, rules.Succeeded)
+			r, err := s.Get(ctx, "b")
+			require.NoError(t, err)
+			require.Equal(t, rules.JobIsComplete, r.Phase, field)
+			require.Equal(t, "1|2|x", rdb.HGet(ctx, "stint:{unreadable}:job:a", field).Val())
+			require.ErrorIs(t, s.Update(ctx, keyOfA, "uid-1", 1, []byte("{}"), one("", "", "").Rules), store.ErrGone)
+		}
+	})
+}
+
+// The one timer of a job is what it waits for, and goes when it waits no more.
+func TestTimerOfAJob(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, now := steered(t, rdb, "timer", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 4, 2 })
+		timer := func() int64 { return int64(rdb.ZScore(t.Context(), "stint:{timer}:timers", "a").Val()) }
+		_, last := orders(t, rdb, "timer", "0")
+		require.Zero(t, timer(), "it waits for nothing")
+		tasks := taken(t, s, "1", 2)
+		ended(t, s, store.Result{Task: tasks[0], Verdict: rules.Failed, Delay: 5 * time.Second, Error: []byte("{}")})
+		require.Equal(t, *now+5000, timer())
+		told, last := orders(t, rdb, "timer", last)
+		require.Len(t, told, 1, "who waits for timers hears of it")
+		require.Regexp(t, `^t \d+$`, told[0])
+		more := taken(t, s, "2", 1) // slot 2, in the place of the one that waits
+		ended(t, s, store.Result{Task: tasks[1], Verdict: rules.Failed, Delay: time.Minute, Error: []byte("{}")})
+		require.Equal(t, *now+5000, timer(), "the first that is due")
+		told, _ = orders(t, rdb, "timer", last)
+		require.Empty(t, told)
+
+		*now += 60_000
+		ended(t, s, store.Result{Task: more[2], Verdict: rules.Succeeded, Delay: -1})
+		require.Zero(t, timer(), "nobody has taken it, and what it was for has started")
+		again := taken(t, s, "3", 2)
+		require.Contains(t, again, 0)
+		require.Equal(t, []int{2, 1}, []int{again[0].Attempt, again[0].Failures})
+	})
+}
+
+// Statistics of long waits are whole numbers.
+func TestStatisticsOfLongWaits(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "stats")
+		const wait = 100 * 365 * 24 * time.Hour
+		for i := range 2 {
+			subs := make([]store.Submission, 40)
+			for j := range subs {
+				subs[j] = store.Submission{Kind: "k", Plain: true, Args: []byte("1")}
+			}
+			_, err := s.Submit(ctx, "me", string(rune('1'+i)), true, subs)
+			require.NoError(t, err)
+			got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: string(rune('1' + i)), Lanes: []string{"k"}, Max: 40, Lease: time.Second})
+			require.NoError(t, err)
+			results := make([]store.Result, len(got.Tasks))
+			for j := range got.Tasks {
+				results[j] = store.Result{Task: &got.Tasks[j], Verdict: rules.Succeeded, Wait: wait, Run: time.Second}
+			}
+			for _, o := range s.Settle(ctx, results, store.Guard{}, *now) {
+				require.NoError(t, o.Err)
+			}
+		}
+		for _, text := range rdb.HGetAll(ctx, "stint:{stats}:stats:k").Val() {
+			require.Equal(t, "28333333 80 0 0 0 252288000000000 80000", text)
+		}
+		require.EqualValues(t, 1, rdb.HLen(ctx, "stint:{stats}:stats:k").Val())
+	})
+}
