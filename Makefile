@@ -4,7 +4,7 @@ MODULES  = $(dir $(shell find . -name go.mod -not -path './tools/*' -not -path '
 TRACES  ?= internal/conformance/testdata/traces
 FUZZTIME ?= 30s
 SOAK    ?= 10m
-SCRIPTS ?= claim finish enqueue submit settle job
+SCRIPTS ?=
 
 # Tests fail, and are not skipped, when there is no server for them.
 export STINT_REQUIRE_REDIS = 1
@@ -48,7 +48,7 @@ chaos: redis ## kill, stop, cut and reset what jobs stand on, and check: DURATIO
 soak: redis ## jobs of every shape for SOAK (10m), and the slope of Redis's memory
 	STINT_SOAK=$(SOAK) go test -count=1 -timeout 0 -v -run '^TestSoak$$' .
 
-mutate: ## delete one line of a script at a time and list what no test notices: SCRIPTS="claim finish"
+mutate: redis ## delete one line of a script at a time and list what no test notices: SCRIPTS="claim finish", or all in an hour
 	nice go run ./internal/mutate $(SCRIPTS)
 
 conformance: redis ## replay what Kubernetes did: TRACES=dir for other recordings

@@ -235,3 +235,19 @@ func TestDamagedJobKeepsNoOtherLost(t *testing.T) {
 		require.Equal(t, stint.PhaseComplete, job.Phase())
 	})
 }
+
+// Workers do without the bell where its key holds something else.
+func TestDamagedBellHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	eachUnaudited(t, func(t *testing.T, ctx context.Context, q *stint.Queue, rdb redis.UniversalClient) {
+		require.NoError(t, rdb.SAdd(ctx, "stint:{promises}:bell:work", "x").Err())
+		handleUnaudited(t, q, stint.WorkerConfig{}, func(context.Context, *stint.Task[work]) error { return nil })
+		for _, name := range []string{"", "named"} {
+			job, err := q.Submit(ctx, work{}, stint.JobSpec{Name: name})
+			require.NoError(t, err)
+			job, err = q.Wait(ctx, job.Name)
+			require.NoError(t, err)
+			require.Equal(t, stint.PhaseComplete, job.Phase())
+		}
+	})
+}
