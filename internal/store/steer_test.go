@@ -38,60 +38,63 @@ func TestEvictByTheRules(t *testing.T) {
 		failed, active, ending int
 		bad, wait, end         string // failed indexes, slots that wait with their times after now, what its end will come to
 	}
-	for name, c := range map[string]struct {
+	type eviction struct {
 		change func(*rules.Spec)
 		unheld bool
 		want   left
-	}{
+	}
+	evictions := map[string]eviction{
 		"replaced at once":           {func(*rules.Spec) {}, false, left{1, 0, 1, "", "0@10000", "0 1 1 0 0 counted"}},
 		"replaced when it has ended": {func(r *rules.Spec) { r.ReplaceFailed = true }, false, left{0, 0, 1, "", "", "0 1 0 0 0 evicted"}},
 		"held by nobody":             {func(*rules.Spec) {}, true, left{1, 0, 0, "", "0@10000", ""}},
 		"held by nobody, replaced":   {func(r *rules.Spec) { r.ReplaceFailed = true }, true, left{0, 1, 0, "", "", ""}},
 		"failures of the index":      {perIndex, false, left{1, 1, 1, "0", "", "0 1 1 0 0 counted"}},
 		"all of the job waits":       {func(r *rules.Spec) { r.Backoff.JobScope = true }, false, left{1, 0, 1, "", "0@0", "0 1 1 0 0 counted"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-				ctx, prefix := t.Context(), "stint:{evict}:"
-				s, now := steered(t, rdb, "evict", c.change)
-				entry := rdb.XRange(ctx, prefix+"ready:k", "-", "+").Val()[0].ID
-				if !c.unheld {
-					claimed(t, s, []string{"k"}, 1)
-				}
-				before := keyspace(t, rdb)
-				for uid, entry := range map[string]string{"uid-2": entry, "uid-1": "1-1"} {
-					require.ErrorIs(t, s.Evict(ctx, keyOfA, uid, 0, entry), store.ErrGone)
-				}
-				require.ErrorIs(t, s.Evict(ctx, keyOfA, "uid-1", 5, ""), store.ErrGone)
-				require.Equal(t, before, keyspace(t, rdb))
-
-				_, last := orders(t, rdb, "evict", "0")
-				require.NoError(t, s.Evict(ctx, keyOfA, "uid-1", 0, entry))
-				told, _ := orders(t, rdb, "evict", last)
-				r, err := s.Get(ctx, "a")
-				require.NoError(t, err)
-				got := left{failed: r.Failed, active: r.Active, ending: r.Ending, bad: r.Bad.String()}
-				got.end = rdb.HGet(ctx, prefix+"job:a:ends", entry).Val()
-				for _, z := range rdb.ZRangeWithScores(ctx, prefix+"job:a:wait", 0, -1).Val() {
-					got.wait += fmt.Sprintf("%v@%d", z.Member, max(0, int64(z.Score)-*now))
-				}
-				require.Equal(t, c.want, got)
-				if c.unheld {
-					require.Empty(t, rdb.XRange(ctx, prefix+"ready:k", entry, entry).Val())
-					require.NotContains(t, told, "j a")
-				} else {
-					require.Contains(t, told, "j a", "its worker hears of it")
-				}
-				if got.wait != "" {
-					require.InDelta(t, *now+10_000, rdb.ZScore(ctx, prefix+"timers", "a").Val(), 0)
-				}
-				faults, err := s.AuditJobs(ctx, []store.JobKey{keyOfA})
-				require.NoError(t, err)
-				require.Empty(t, faults)
-			})
-		})
 	}
+	evicts := func(t *testing.T, rdb redis.UniversalClient, c eviction) {
+		ctx, prefix := t.Context(), "stint:{evict}:"
+		s, now := steered(t, rdb, "evict", c.change)
+		entry := rdb.XRange(ctx, prefix+"ready:k", "-", "+").Val()[0].ID
+		if !c.unheld {
+			claimed(t, s, []string{"k"}, 1)
+		}
+		before := keyspace(t, rdb)
+		for uid, entry := range map[string]string{"uid-2": entry, "uid-1": "1-1"} {
+			require.ErrorIs(t, s.Evict(ctx, keyOfA, uid, 0, entry), store.ErrGone)
+		}
+		require.ErrorIs(t, s.Evict(ctx, keyOfA, "uid-1", 5, ""), store.ErrGone)
+		require.Equal(t, before, keyspace(t, rdb))
+
+		_, last := orders(t, rdb, "evict", "0")
+		require.NoError(t, s.Evict(ctx, keyOfA, "uid-1", 0, entry))
+		told, _ := orders(t, rdb, "evict", last)
+		r, err := s.Get(ctx, "a")
+		require.NoError(t, err)
+		got := left{failed: r.Failed, active: r.Active, ending: r.Ending, bad: r.Bad.String()}
+		got.end = rdb.HGet(ctx, prefix+"job:a:ends", entry).Val()
+		for _, z := range rdb.ZRangeWithScores(ctx, prefix+"job:a:wait", 0, -1).Val() {
+			got.wait += fmt.Sprintf("%v@%d", z.Member, max(0, int64(z.Score)-*now))
+		}
+		require.Equal(t, c.want, got)
+		if c.unheld {
+			require.Empty(t, rdb.XRange(ctx, prefix+"ready:k", entry, entry).Val())
+			require.NotContains(t, told, "j a")
+		} else {
+			require.Contains(t, told, "j a", "its worker hears of it")
+		}
+		if got.wait != "" {
+			require.InDelta(t, *now+10_000, rdb.ZScore(ctx, prefix+"timers", "a").Val(), 0)
+		}
+		faults, err := s.AuditJobs(ctx, []store.JobKey{keyOfA})
+		require.NoError(t, err)
+		require.Empty(t, faults)
+	}
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		for name, c := range evictions {
+			t.Run(name, func(t *testing.T) { evicts(t, rdb, c) })
+			require.NoError(t, rdb.FlushDB(t.Context()).Err())
+		}
+	})
 }
 
 // An attempt that was lost before and is evicted has lost none in a row.
