@@ -105,18 +105,10 @@ func parseTasks(text string, lanes []string, room int) ([]Task, error) {
 // read takes a task's data from its entry. An entry that says nothing it
 // understands is a plain job without args, which fails to decode.
 func (t *Task) read(header, args string) {
-	t.Attempt = 1
-	if strings.HasPrefix(header, "J ") {
-		f := strings.Fields(header)
-		if len(f) == 8 {
-			t.Job, t.UID = f[1], f[2]
-			t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = atoi(f[3]), atoi(f[4]), atoi(f[5]), atoi(f[6]), atoi(f[7])
-			if min(t.Slot, t.Failures, t.Ignored, t.Lost) >= 0 && t.Attempt > 0 {
-				return
-			}
-			t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = 0, 1, 0, 0, 0
-		}
+	if text, ok := strings.CutPrefix(header, "J "); ok && t.readRecorded(text) {
+		return
 	}
+	t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = 0, 1, 0, 0, 0
 	t.Plain = true
 	t.Job = PlainName(t.Kind, t.Entry)
 	if id, rest, ok := cutLate(header); ok {
@@ -125,6 +117,23 @@ func (t *Task) read(header, args string) {
 	t.UID = t.Job
 	t.Spec = []byte(strings.TrimPrefix(header, "P"))
 	t.Args = []byte(args)
+}
+
+// readRecorded takes a task of a job with a record from its header: job, uid,
+// slot, attempts, failures, ignored, lost.
+func (t *Task) readRecorded(text string) bool {
+	t.Job, text, _ = strings.Cut(text, " ")
+	t.UID, text, _ = strings.Cut(text, " ")
+	more := true
+	for _, n := range []*int{&t.Slot, &t.Attempt, &t.Failures, &t.Ignored, &t.Lost} {
+		if !more {
+			return false
+		}
+		var word string
+		word, text, more = strings.Cut(text, " ")
+		*n = atoi(word)
+	}
+	return !more && t.Job != "" && t.UID != "" && t.Attempt > 0 && min(t.Slot, t.Failures, t.Ignored, t.Lost) >= 0
 }
 
 // Waited is how long a task was ready before a time in ms.
