@@ -41,7 +41,7 @@ var (
 			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zscore",
 		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set setnx unlink wait xadd xdel zadd zrem",
 		RoleOperator: "del setbit strlen xack zremrangebyscore",
-		RoleWorker:   "blpop info setrange xgroup|create xgroup|delconsumer xreadgroup xtrim zmscore",
+		RoleWorker:   "blpop info script|exists script|load setrange xgroup|create xgroup|delconsumer xreadgroup xtrim zmscore",
 	}
 	aclKeys = map[Role]string{
 		RoleProducer: "bell:* ctl events job:* jobs kinds lanes late:* later:* layout ready:* sub:* timers waits",

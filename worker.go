@@ -158,13 +158,18 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := refuseLayout(ctx, w.queues); err != nil {
 		return err
 	}
-	stations := make([]*station, len(w.queues))
+	stations, stores := make([]*station, len(w.queues)), make([]*store.Store, len(w.queues))
 	for i, q := range w.queues {
-		stations[i] = newStation(w, q)
+		stations[i], stores[i] = newStation(w, q), q.store
 	}
 	w.stand(stations)
 	defer w.stand(nil)
 	var all sync.WaitGroup
+	all.Go(func() {
+		if err := store.LoadScripts(ctx, stores...); err != nil {
+			w.log.Debug("scripts cannot be loaded ahead", "error", err)
+		}
+	})
 	for _, s := range stations {
 		all.Go(func() { s.run(ctx) })
 	}

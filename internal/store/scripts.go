@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"context"
 	_ "embed" // the scripts are files
 	"strings"
 
@@ -116,6 +118,11 @@ var (
 	liftScript    = redis.NewScript(jobSrc + liftSrc)
 	memoryScript  = redis.NewScript(jobSrc + memorySrc)
 
+	// workScripts are those that work needs, on both sides.
+	workScripts = []*redis.Script{
+		claimScript, settleScript, finishScript, submitScript, enqueueScript, dueScript, advanceScript, renewScript, adoptScript,
+	}
+
 	auditJobScript    = redis.NewScript(auditJobSrc)
 	auditStreamScript = redis.NewScript(auditStreamSrc)
 	auditLaneScript   = redis.NewScript(auditLaneSrc)
@@ -123,3 +130,34 @@ var (
 	auditTimersScript = redis.NewScript(auditTimersSrc)
 	auditKeysScript   = redis.NewScript(auditKeysSrc)
 )
+
+// LoadScripts has the nodes of stores read the scripts that they will need and
+// do not have: the first call of each would wait a millisecond or more for that.
+// Without it they are read then.
+func LoadScripts(ctx context.Context, stores ...*Store) error {
+	var failed error
+	done := map[*redis.Client]bool{}
+	for _, s := range stores {
+		node, err := s.node(ctx)
+		if node != nil && !done[node] {
+			done[node] = true
+			err = loadScripts(ctx, node)
+		}
+		failed = cmp.Or(failed, err)
+	}
+	return failed
+}
+
+func loadScripts(ctx context.Context, node *redis.Client) error {
+	sums := make([]string, len(workScripts))
+	for i, script := range workScripts {
+		sums[i] = script.Hash()
+	}
+	known, err := node.ScriptExists(ctx, sums...).Result()
+	for i, script := range workScripts {
+		if err == nil && !known[i] {
+			err = script.Load(ctx, node).Err()
+		}
+	}
+	return err
+}
