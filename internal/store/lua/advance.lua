@@ -7,6 +7,7 @@ local now, nlanes = clock(ARGV[1]), tonumber(ARGV[2])
 redis.call('ZREM', KEYS[1], '') -- as in due.lua
 
 local function look(K, name, lane)
+  if budget <= 0 then return arm(K, { name = name }, now, now) end
   local J = load(K, '')
   if not J then return redis.call('ZREM', K.timers, name) end
   if lane_of(J) ~= lane then return end -- another of that name by now: its timer is due again soon

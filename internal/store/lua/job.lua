@@ -98,9 +98,13 @@ local function ring(bell)
 end
 
 -- announce tells whoever waits for timers of one that is now the first, and
--- due before they look again anyway.
+-- due before they look again anyway. Once in a call is enough for all that is
+-- due no earlier.
+local told
 local function announce(timers, ctl, member, due, now)
-  if due - now < LOOK and redis.call('ZRANGE', timers, 0, 0)[1] == member then
+  if due - now >= LOOK or told and told <= due then return end
+  told = due
+  if redis.call('ZRANGE', timers, 0, 0)[1] == member then
     redis.call('XADD', ctl, 'MAXLEN', '~', ORDERS, '*', 't', due)
   end
 end
@@ -176,6 +180,14 @@ local STATE = {
   'fateAt', 'endedAt', 'startedAt', 'suspended', 'suspendedAt', 'succeeded', 'failed', 'bad', 'streak', 'retryAt', 'next', 'active',
   'ending', 'holes', 'deleting', 'armed', 'held', 'shrunk', 'waiting',
 }
+-- fresh is the state of a new job.
+local function fresh()
+  return {
+    fateAt = 0, endedAt = 0, startedAt = 0, suspended = 0, suspendedAt = 0, succeeded = 0, failed = 0, bad = 0, streak = 0, retryAt = 0,
+    next = 0, active = 0, ending = 0, holes = 0, deleting = 0, armed = 0, held = 0, shrunk = 0, waiting = 0,
+  }
+end
+
 local function state_text(J)
   local out = {}
   for i, name in ipairs(STATE) do
@@ -353,9 +365,9 @@ local function delay(J, n, seed)
   return math.floor(d)
 end
 
--- What is left of LIMIT, for all jobs of the call: who finds nothing left has
--- its job looked at again.
-local budget = LIMIT
+-- How many attempts may yet start or stop, over all jobs of the call, so that it
+-- takes a millisecond or so: what finds nothing left is looked at again.
+local budget = 250
 
 -- some lists up to n active tasks: {slot, entry, unit, held by a worker, for how long}.
 local function some(K, n)
@@ -712,7 +724,7 @@ end
 -- create makes the record of a new job, which save writes.
 local function create(K, now, j)
   local kind, requests = split(j.lane)
-  local J, rules = state_of(NEW), rules_of(j.rules)
+  local J, rules = fresh(), rules_of(j.rules)
   if rules.startAt < 0 then
     j.rules = started(j.rules, now)
     rules = rules_of(j.rules)
@@ -720,17 +732,18 @@ local function create(K, now, j)
   J.name, J.uid, J.kind, J.requests, J.owner, J.labels = j.name, j.uid, kind, requests, j.owner or '', j.labels or ''
   J.log, J.memory, J.lacks, J.phase, J.reason, J.rules = '', '', 0, '', '', rules
   J.success, J.hits = policy(j.success)
-  J.record = { 'name', j.name, 'uid', j.uid, 'kind', kind, 'rules', j.rules, 'success', j.success or '', 'spec', j.spec,
-    'args', j.args, 'owner', J.owner, 'sum', j.sum or '', 'created', now, 'gen', 1 }
-  if J.labels ~= '' then
-    J.record[#J.record + 1] = 'labels'
-    J.record[#J.record + 1] = J.labels
+  J.record = { 'name', j.name, 'uid', j.uid, 'kind', kind, 'rules', j.rules, 'spec', j.spec, 'args', j.args, 'created', now, 'gen', 1 }
+  local function keep(field, v)
+    if not v or v == '' then return end
+    J.record[#J.record + 1] = field
+    J.record[#J.record + 1] = v
   end
-  if requests ~= '' then
-    J.record[#J.record + 1] = 'requests'
-    J.record[#J.record + 1] = requests
-    enlist(J)
-  end
+  keep('success', j.success)
+  keep('owner', J.owner)
+  keep('sum', j.sum)
+  keep('labels', J.labels)
+  keep('requests', requests)
+  if requests ~= '' then enlist(J) end
   redis.call('ZADD', K.jobs, now, j.name)
   return J
 end

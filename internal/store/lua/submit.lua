@@ -12,6 +12,7 @@
 -- returns one line per job: the entry of a plain one, or its id where it starts later | 'NEW' | 'OLD <uid>' | 'CONFLICT <uid>' | 'FULL'
 -- | 'SPOILT' a key of it holds something else | 'REFUSED' because of another
 local now, op, mode, nlanes = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+budget = 100 -- somebody waits for the answer: further attempts start when the timers are looked at, at once
 
 if op ~= '' then
   local answer = repeated(KEYS[6], op)
