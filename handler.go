@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/stint-go/stint/internal/store"
 )
@@ -20,12 +21,13 @@ type Middleware func(next Handler) Handler
 // kept.
 func Handle[A Args](w *Worker, h func(ctx context.Context, t *Task[A]) error) {
 	var zero A
+	values := isValue(reflect.TypeFor[A]())
 	w.HandleRaw(zero.Kind(), func(ctx context.Context, t *RawTask) error {
 		task := &Task[A]{RawTask: t}
 		if len(t.RawArgs) > MaxArgsBytes { // not by Submit
 			return Code(CodeUndecodable, fmt.Errorf("%w: %d bytes are more than %d", ErrUndecodable, len(t.RawArgs), MaxArgsBytes))
 		}
-		if err := t.station.queue.codec.Unmarshal(t.RawArgs, &task.Args); err != nil {
+		if err := decode(t, &task.Args, values); err != nil {
 			return Code(CodeUndecodable, fmt.Errorf("%w: %w", ErrUndecodable, err))
 		}
 		return h(ctx, task)

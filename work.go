@@ -24,7 +24,8 @@ type cachedWork struct {
 	gen  int
 	err  error
 
-	stale atomic.Bool
+	stale   atomic.Bool
+	decoded atomic.Pointer[any] // the args, if their type is a plain value
 }
 
 // cacheFor bounds how long a changed spec goes unnoticed.

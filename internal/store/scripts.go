@@ -120,7 +120,7 @@ var (
 
 	// workScripts are those that work needs, on both sides.
 	workScripts = []*redis.Script{
-		claimScript, settleScript, finishScript, submitScript, enqueueScript, dueScript, advanceScript, renewScript, adoptScript,
+		claimScript, settleScript, finishScript, submitScript, enqueueScript, dueScript, advanceScript, ripenScript, renewScript, adoptScript,
 	}
 
 	auditJobScript    = redis.NewScript(auditJobSrc)

@@ -1,4 +1,4 @@
--- delete removes a job: its tasks are ended, at most LIMIT in a call, and then
+-- delete removes a job: its tasks are ended, some in each call, and then
 -- its keys go. Until then its timer goes on with it.
 -- KEYS[1..5] queue  KEYS[6..12] job  KEYS[13..14] ready, bell  KEYS[15] steer: nothing
 -- ARGV[1] now  ARGV[2] uid, '' for any
