@@ -139,3 +139,66 @@ func TestStatisticsOfLongWaits(t *testing.T) {
 		require.EqualValues(t, 1, rdb.HLen(ctx, "stint:{stats}:stats:k").Val())
 	})
 }
+
+// Delays are what the rules say at any number of failures, and with jitter
+// they are not the same.
+func TestDelaysOfManyFailures(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		for initial, want := range map[int64]int64{0: 0, 10_000: 600_000} {
+			require.NoError(t, rdb.FlushDB(t.Context()).Err())
+			s, now := steered(t, rdb, "delay", func(r *rules.Spec) { r.Backoff.Initial = initial })
+			task := taken(t, s, "1", 1)[0]
+			task.Failures = 2000
+			ended(t, s, store.Result{Task: task, Verdict: rules.Failed, Delay: -1, Error: []byte("{}")})
+			if want == 0 {
+				require.Equal(t, 2001, taken(t, s, "2", 1)[0].Failures)
+				continue
+			}
+			require.Equal(t, *now+want, int64(rdb.ZScore(t.Context(), "stint:{delay}:timers", "a").Val()))
+		}
+		require.NoError(t, rdb.FlushDB(t.Context()).Err())
+		s, now := steered(t, rdb, "delay", func(r *rules.Spec) {
+			r.Indexed, r.Completions, r.Parallelism, r.BackoffLimit, r.Backoff.Jitter = true, 20, 20, 100, 0.5
+		})
+		for _, task := range taken(t, s, "1", 20) {
+			ended(t, s, store.Result{Task: task, Verdict: rules.Failed, Delay: -1, Error: []byte("{}")})
+		}
+		differ := map[float64]bool{}
+		for _, z := range rdb.ZRangeWithScores(t.Context(), "stint:{delay}:job:a:wait", 0, -1).Val() {
+			require.GreaterOrEqual(t, int64(z.Score), *now+10_000)
+			require.Less(t, int64(z.Score), *now+15_000)
+			differ[z.Score] = true
+		}
+		require.Greater(t, len(differ), 10)
+	})
+}
+
+// A task that nobody has is withdrawn by a suspension, as if it had never
+// been; one that a worker has stays until the worker has ended it.
+func TestSuspendWithdrawsWhatNobodyHas(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, _ := steered(t, rdb, "suspend", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 2, 2 })
+		got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: "1", Lanes: []string{"k"}, Max: 1, Lease: time.Second})
+		require.NoError(t, err)
+		held := got.Tasks[0]
+		r := one("", "", "").Rules
+		r.Indexed, r.Completions, r.Parallelism, r.Suspend = true, 2, 2, true
+		require.NoError(t, s.Update(ctx, keyOfA, "uid-1", 1, []byte("{}"), r))
+		entries := rdb.XRange(ctx, "stint:{suspend}:ready:k", "-", "+").Val()
+		require.Len(t, entries, 1)
+		require.Equal(t, held.Entry, entries[0].ID)
+		require.Equal(t, map[string]string{held.Entry: "0 1 0 0 0 suspended"}, rdb.HGetAll(ctx, "stint:{suspend}:job:a:ends").Val())
+		job, err := s.Get(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, []any{0, 1, true, 0}, []any{job.Active, job.Ending, job.Suspended, job.Failed})
+		ended(t, s, store.Result{Task: &held, Verdict: rules.Failed, Delay: -1, Error: []byte("{}")})
+		r.Suspend = false
+		require.NoError(t, s.Update(ctx, keyOfA, "uid-1", 2, []byte("{}"), r))
+		again := taken(t, s, "2", 2)
+		require.Equal(t, []int{2, 1}, []int{again[0].Attempt, again[1].Attempt})
+		require.Zero(t, again[0].Failures, "what was told to stop has not failed")
+	})
+}

@@ -27,7 +27,7 @@ if J.rules.replaceFailed == 0 then
   elseif J.rules.jobScope == 1 and J.rules.perIndex < 0 then
     again(K, J, tonumber(ARGV[3]), u, 0)
   else
-    again(K, J, tonumber(ARGV[3]), u, now + delay(J, u[2] + u[3], tonumber(string.match(entry, '%d+'))), true)
+    again(K, J, tonumber(ARGV[3]), u, now + delay(J, u[2] + u[3], seed(entry)), true)
   end
 end
 if held then

@@ -355,6 +355,13 @@ local function again(K, J, slot, u, due, counted)
   end
 end
 
+-- seed is what the jitter of an attempt is made of. Attempts that start in one
+-- call have the same time, and differ in their number.
+local function seed(entry)
+  local ms, n = string.match(entry, '^(%d+)-(%d+)$')
+  return ms + n
+end
+
 local function delay(J, n, seed)
   local r = J.rules
   if n <= 0 or r.initial <= 0 then return 0 end

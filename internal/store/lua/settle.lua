@@ -102,7 +102,7 @@ local K, J, fate, success_at, failures
 local function slot_due(r)
   if r.delay >= 0 then return r.ended + r.delay end
   if J.rules.jobScope == 1 and J.rules.perIndex < 0 then return 0 end
-  return r.ended + delay(J, r.unit[2] + r.unit[3], tonumber(string.match(r.entry, '%d+')))
+  return r.ended + delay(J, r.unit[2] + r.unit[3], seed(r.entry))
 end
 
 local function bad_slot(r)
