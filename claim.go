@@ -44,8 +44,12 @@ func (s *station) claim(ctx, base context.Context) {
 }
 
 // alone tells that nobody else needs the slots which the station keeps while
-// it waits, and that it knows by then what it will claim.
-func (s *station) alone() bool { return len(s.w.queues) == 1 && len(s.lanes.known) == 0 }
+// it waits, and that it knows by then what it will claim. It does not wait with
+// a claim for more than a third of its lease: or, should its process be stopped,
+// that might take what the janitor has just taken from it.
+func (s *station) alone() bool {
+	return len(s.w.queues) == 1 && len(s.lanes.known) == 0 && waitAtMost <= s.w.cfg.Lease/3
+}
 
 // wait waits until there may be something to claim.
 func (s *station) wait(ctx, base context.Context) {
