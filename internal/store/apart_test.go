@@ -59,7 +59,7 @@ func TestDamagedRecordIsSettledApart(t *testing.T) {
 			require.NoError(t, o.Err)
 			require.True(t, o.Counted)
 		}
-		require.True(t, store.Damaged(s.Settle(ctx, results[2:3], store.Guard{}, 0)[0].Err), "alone too")
+		require.ErrorContains(t, s.Settle(ctx, results[2:3], store.Guard{}, 0)[0].Err, "the job's record", "alone too")
 		require.NoError(t, rdb.Del(ctx, bad).Err())
 		require.NoError(t, rdb.HSet(ctx, bad, saved).Err())
 		o := s.Settle(ctx, results, store.Guard{}, 0)[2]

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -200,5 +201,77 @@ func TestSuspendWithdrawsWhatNobodyHas(t *testing.T) {
 		again := taken(t, s, "2", 2)
 		require.Equal(t, []int{2, 1}, []int{again[0].Attempt, again[1].Attempt})
 		require.Zero(t, again[0].Failures, "what was told to stop has not failed")
+	})
+}
+
+// What is kept of several ends in one call: the last error, how fast it goes,
+// and whether the failures came before a success or after it.
+func TestSettleKeepsOrder(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		for active, ago := range map[int]struct{ failed, succeeded time.Duration }{2: {10 * time.Second, 5 * time.Second}, 1: {5 * time.Second, 10 * time.Second}} {
+			require.NoError(t, rdb.FlushDB(ctx).Err())
+			s, now := steered(t, rdb, "order", func(r *rules.Spec) {
+				r.Indexed, r.Completions, r.Parallelism, r.Backoff.JobScope = true, 20, 3, true
+			})
+			tasks := taken(t, s, "1", 3)
+			start := *now
+			ended(t, s, store.Result{Task: tasks[2], Verdict: rules.Succeeded, Delay: -1, Ago: 20 * time.Second})
+			taken(t, s, "2", 1)
+			*now += 200_000
+			for _, o := range s.Settle(ctx, []store.Result{
+				{Task: tasks[0], Verdict: rules.Failed, Delay: -1, Ago: ago.failed, Error: []byte(`{"message":"boom","code":7}`)},
+				{Task: tasks[1], Verdict: rules.Succeeded, Delay: -1, Ago: ago.succeeded},
+			}, store.Guard{}, 0) {
+				require.NoError(t, o.Err)
+				require.True(t, o.Counted)
+			}
+			r, err := s.Get(ctx, "a")
+			require.NoError(t, err)
+			require.Equal(t, []any{2, 1}, []any{r.Succeeded, r.Failed})
+			require.Equal(t, active+map[int]int{2: 1, 1: 0}[active], r.Active, "a failure after the last success holds all starts back")
+			require.Contains(t, r.Error, `boom"`)
+			data := rdb.HGetAll(ctx, "stint:{order}:job:a:data").Val()
+			require.Equal(t, map[string]string{"T": fmt.Sprint(start), "t:1:0:s": "1", "t:4:50:s": "1", "t:4:50:f": "1"},
+				map[string]string{"T": data["T"], "t:1:0:s": data["t:1:0:s"], "t:4:50:s": data["t:4:50:s"], "t:4:50:f": data["t:4:50:f"]})
+		}
+	})
+}
+
+// An end beyond the completions of a job that shrank counts for nothing, told
+// to stop or not yet. A repeated claim hands over what the first did, and no more.
+func TestEndsBeyondTheCompletions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, tasks := t.Context(), "stint:{beyond}:job:a:tasks"
+		s, _ := steered(t, rdb, "beyond", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 600, 600 })
+		for n := rdb.HLen(ctx, tasks).Val(); n < 600; n = rdb.HLen(ctx, tasks).Val() {
+			require.NoError(t, s.Advance(ctx, []store.JobKey{keyOfA}))
+			require.Greater(t, rdb.HLen(ctx, tasks).Val(), n)
+		}
+		claim := store.Claim{Worker: "w", Op: "1", Lanes: []string{"k"}, Max: 500, Lease: time.Second}
+		got, err := s.Claim(ctx, claim)
+		require.NoError(t, err)
+		require.Len(t, got.Tasks, 500)
+		again, err := s.Claim(ctx, claim)
+		require.NoError(t, err)
+		require.Equal(t, got.Tasks, again.Tasks)
+
+		r := one("", "", "").Rules
+		r.Indexed, r.Completions, r.Parallelism = true, 1, 1
+		require.NoError(t, s.Update(ctx, keyOfA, "uid-1", 1, []byte("{}"), r))
+		require.Positive(t, rdb.HLen(ctx, tasks).Val(), "not all are told at once")
+		for i := range got.Tasks {
+			task := &got.Tasks[i]
+			if active, err := rdb.HGet(ctx, tasks, fmt.Sprint(task.Slot)).Result(); err == nil && active != "" && task.Slot > 0 {
+				ended(t, s, store.Result{Task: task, Verdict: rules.Failed, Delay: -1, Error: []byte("{}")})
+				job, err := s.Get(ctx, "a")
+				require.NoError(t, err)
+				require.Equal(t, []any{0, 0, ""}, []any{job.Succeeded, job.Failed, job.Done.String()})
+				return
+			}
+		}
+		require.Fail(t, "all are told")
 	})
 }

@@ -21,7 +21,9 @@ func TestF62ScriptsThatDrainAreAllowed(t *testing.T) {
 		ctx, rdb := t.Context(), start().Client()
 		s, now := ticking(rdb, "oom")
 		for i := range 6 {
-			_, err := s.Submit(ctx, "me", fmt.Sprint(2*i+1), true, []store.Submission{one(fmt.Sprint("job-", i), fmt.Sprint("uid-", i), "")})
+			sub := one(fmt.Sprint("job-", i), fmt.Sprint("uid-", i), "")
+			sub.Rules.Deadline = time.Hour.Milliseconds()
+			_, err := s.Submit(ctx, "me", fmt.Sprint(2*i+1), true, []store.Submission{sub})
 			require.NoError(t, err)
 			_, err = s.Submit(ctx, "me", fmt.Sprint(2*i+2), true, []store.Submission{{Kind: "k", Plain: true, Args: []byte("1")}})
 			require.NoError(t, err)
