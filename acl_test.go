@@ -364,7 +364,7 @@ func TestACLCoversTheScripts(t *testing.T) {
 	require.NoError(t, err)
 	scripts := map[stint.Role][]string{
 		stint.RoleObserver: {"read", "sweep", "held", "auditjob", "auditstream", "auditlane", "auditlate", "audittimers", "auditkeys"},
-		stint.RoleProducer: {"submit", "enqueue"},
+		stint.RoleProducer: {"submit", "enqueue", "late"},
 		stint.RoleOperator: {"adopt", "update", "delete", "evict", "retry", "cron"},
 	}
 	known := slices.Concat(scripts[stint.RoleObserver], scripts[stint.RoleProducer], scripts[stint.RoleOperator])

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,16 @@ import (
 // own, in their order, and a repeated call answers the same.
 func TestPlainJobsOfOneCall(t *testing.T) {
 	t.Parallel()
+	for name, start := range map[string]int64{"at once": 0, "some later": -3_600_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plainJobsOfOneCall(t, start)
+		})
+	}
+}
+
+func plainJobsOfOneCall(t *testing.T, start int64) {
+	t.Helper()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx, s := t.Context(), store.New(rdb, "enqueue")
 		var jobs []store.Submission
@@ -24,7 +35,7 @@ func TestPlainJobsOfOneCall(t *testing.T) {
 				j.Kind = "b"
 			}
 			if i%5 == 3 {
-				j.Start = -3_600_000
+				j.Start = start
 			}
 			if i%5 > 2 {
 				j.Spec = []byte(`{"ttlAfterFinished":"1s"}`)
@@ -56,5 +67,44 @@ func TestPlainJobsOfOneCall(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Submit(ctx, "me", "1", false, jobs)
 		require.ErrorContains(t, err, "operation 1 came after 2")
+	})
+}
+
+// The answer to an operation is kept for nine minutes at least.
+func TestAnswersAreKept(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "kept")
+		const key, most, least = "stint:{kept}:sub:me", 10 * time.Minute, 9 * time.Minute
+		for i, was := range []time.Duration{0, time.Second, least - time.Second, least + 50*time.Second, -1} {
+			if was > 0 {
+				require.NoError(t, rdb.PExpire(ctx, key, was).Err())
+			} else {
+				require.NoError(t, rdb.Persist(ctx, key).Err())
+			}
+			_, err := s.Submit(ctx, "me", fmt.Sprint(i+1), false, []store.Submission{{Kind: "k", Args: []byte("1"), Plain: true}})
+			require.NoError(t, err)
+			left := rdb.PTTL(ctx, key).Val()
+			require.Greater(t, left, least)
+			require.LessOrEqual(t, left, most)
+			if was > least {
+				require.LessOrEqual(t, left, was, "as it was")
+			}
+		}
+	})
+}
+
+// What the submitter's key holds and is no answer is written over.
+func TestUnknownAnswersAreNone(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "kept")
+		require.NoError(t, rdb.Set(ctx, "stint:{kept}:sub:me", "something else", 0).Err())
+		for range 2 {
+			got, err := s.Submit(ctx, "me", "1", false, []store.Submission{{Kind: "k", Args: []byte("1"), Plain: true}})
+			require.NoError(t, err)
+			require.NotEmpty(t, got[0].Entry)
+		}
+		require.EqualValues(t, 1, rdb.XLen(ctx, "stint:{kept}:ready:k").Val())
 	})
 }

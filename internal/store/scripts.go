@@ -21,6 +21,8 @@ var (
 	submitSrc string
 	//go:embed lua/enqueue.lua
 	enqueueSrc string
+	//go:embed lua/late.lua
+	lateSrc string
 	//go:embed lua/claim.lua
 	claimSrc string
 	//go:embed lua/finish.lua
@@ -99,7 +101,8 @@ var (
 	retryScript   = redis.NewScript(jobSrc + retrySrc)
 	cronScript    = redis.NewScript(jobSrc + cronSrc)
 	adoptScript   = redis.NewScript(jobSrc + adoptSrc)
-	enqueueScript = redis.NewScript(prelude + putOffSrc + enqueueSrc)
+	enqueueScript = redis.NewScript(enqueueSrc)
+	lateScript    = redis.NewScript(prelude + putOffSrc + lateSrc)
 	claimScript   = redis.NewScript(prelude + claimSrc)
 	finishScript  = redis.NewScript(prelude + finishSrc)
 	dueScript     = redis.NewScript(prelude + dueSrc)

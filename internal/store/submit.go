@@ -144,10 +144,11 @@ func (s *Store) enqueue(submitter, op string, jobs []Submission) call {
 		}
 		jobs = jobs[run:]
 	}
-	if number != "" {
-		keys = s.keys.lateKeys(keys, kinds, s.keys.timers(), s.keys.ctl(), s.keys.layout())
+	if number == "" {
+		return call{script: enqueueScript, keys: keys, args: args[1:]} // it asks for no time
 	}
-	return call{script: enqueueScript, keys: keys, args: args}
+	keys = s.keys.lateKeys(keys, kinds, s.keys.timers(), s.keys.ctl(), s.keys.layout())
+	return call{script: lateScript, keys: keys, args: args}
 }
 
 // alike is how many plain jobs, from the first on, differ in their args alone.
