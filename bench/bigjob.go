@@ -43,10 +43,6 @@ func measureBigJob(ctx context.Context, r *rig) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	stopProfile, err := r.profile(ctx)
-	if err != nil {
-		return nil, err
-	}
 	begin := time.Now()
 	job, err := submitUnits(ctx, s, r.N)
 	if err != nil {
@@ -54,9 +50,6 @@ func measureBigJob(ctx context.Context, r *rig) ([]Result, error) {
 	}
 	submitted := time.Now()
 	if err := await(ctx, second); err != nil {
-		return nil, err
-	}
-	if err := stopProfile(r.N); err != nil {
 		return nil, err
 	}
 	if err := stop(); err != nil {
