@@ -17,12 +17,13 @@ local size = setmetatable({}, { __index = function(all, n)
 end })
 
 local function hand(stream, entries)
-  local head = stream .. ' '
-  for _, e in ipairs(entries) do
-    local f = e[2]
+  local head, n = stream .. ' ', #out
+  for i = 1, #entries do
+    local id, f = entries[i][1], entries[i][2]
     if f then
       local t, a = f[2], f[4] or ''
-      out[#out + 1] = head .. e[1] .. ' ' .. size[#t] .. size[#a] .. t .. a
+      n = n + 1
+      out[n] = head .. id .. ' ' .. size[#t] .. size[#a] .. t .. a
     end
   end
 end

@@ -11,57 +11,88 @@
 local now, ttl, goes, step = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 if ttl > 0 and now + ttl > goes then return string.format('%.0f LATE', now) end
 
-local entries, ids, names = {}, {}, {}
-for i = 9, #ARGV, step do
-  local n = #entries + 1
-  entries[n] = ARGV[i]
-  ids[n] = step == 3 and ARGV[i + 2] ~= '' and ARGV[i + 2] or nil
-  names[n] = ARGV[5] .. '-' .. (ids[n] or ARGV[i])
-  local bytes = step > 1 and #ARGV[i + 1] or 0 -- of spec, args and result
-  if bytes > 3 * LONGEST then return too_long('finish', bytes, 3 * LONGEST) end
+local entries = {}
+for i = 9, #ARGV, step do entries[#entries + 1] = ARGV[i] end
+for i = 10, step > 1 and #ARGV or 0, step do -- of spec, args and result
+  if #ARGV[i] > 3 * LONGEST then return too_long('finish', #ARGV[i], 3 * LONGEST) end
 end
+
+-- What is known of a task besides its entry is looked up, and names are made,
+-- only where somebody asks for them.
+local function record(n) return step > 1 and ARGV[10 + step * (n - 1)] or '' end
+local function id(n) return step == 3 and ARGV[8 + 3 * n] or '' end
+local function name(n) return ARGV[5] .. '-' .. (id(n) ~= '' and id(n) or entries[n]) end
 
 local wrong = spoilt('HLEN', KEYS[2], 'XLEN', KEYS[3], 'ZCARD', KEYS[8])
 wrong = wrong or ttl > 0 and spoilt('HLEN', KEYS[4], 'ZCARD', KEYS[5], 'ZCARD', KEYS[6])
 if wrong then return wrong end
 
-local recorded, mine = {}, entries
-if redis.call('EXISTS', KEYS[8]) == 1 then
-  recorded, mine = redis.call('ZMSCORE', KEYS[8], unpack(names)), {}
-  for n, entry in ipairs(entries) do
-    if not recorded[n] then mine[#mine + 1] = entry end
-  end
+-- recorded tells of which tasks the jobs have got records; nil for none.
+local function recorded()
+  if redis.call('EXISTS', KEYS[8]) == 0 then return nil end
+  local names = {}
+  for n = 1, #entries do names[n] = name(n) end
+  return redis.call('ZMSCORE', KEYS[8], unpack(names))
 end
-local taken = take(KEYS[1], mine)
 
-local head, late_head = string.format('%.0f %.0f ', now, now + ttl), string.format('%.0f %.0f@', now, now + ttl)
-local awaited = redis.call('EXISTS', KEYS[2]) == 1
-local out, keep, late, ended, at = {}, {}, {}, 0, 0
-for n, name in ipairs(names) do
-  local record, counted = step > 1 and ARGV[10 + step * (n - 1)] or '', false
-  if recorded[n] then
-    out[n] = 2
-  else
-    at = at + 1
-    counted = taken[at]
-    out[n] = counted and 1 or 0
-    ended = ended + out[n]
+-- own ends the tasks. It answers a digit for each, nil where all were counted,
+-- and how many were.
+local function own()
+  local left, mine, places = recorded(), entries, nil
+  if left then
+    mine, places = {}, {}
+    for n, entry in ipairs(entries) do
+      if not left[n] then
+        mine[#mine + 1] = entry
+        places[#mine] = n
+      end
+    end
   end
-  if counted and ids[n] then late[#late + 1] = ids[n] end
-  if counted and ttl > 0 then
-    keep[#keep + 1] = name
-    keep[#keep + 1] = (ids[n] and late_head .. entries[n] .. ' ' or head) .. record
+  local taken, all = take(KEYS[1], mine)
+  if all and not left then return nil, #entries end
+  local out, ended = {}, 0
+  for n = 1, #entries do out[n] = left and left[n] and 2 or 0 end
+  for i, counted in ipairs(taken) do
+    if counted then
+      out[places and places[i] or i] = 1
+      ended = ended + 1
+    end
   end
-  if counted and awaited and redis.call('HDEL', KEYS[2], name) == 1 then
-    redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name, 'u', name, 'k', ARGV[5],
-      'r', 'CompletionsReached', 'o', record)
+  return out, ended
+end
+
+local out, ended = own()
+
+local function each(f)
+  for n = 1, #entries do
+    if not out or out[n] == 1 then f(n) end
   end
 end
-if #late > 0 then redis.call('HDEL', KEYS[9], unpack(late)) end
-if #keep > 0 then
-  redis.call('HSET', KEYS[4], unpack(keep))
+
+-- keep stores what is kept of the tasks that were counted.
+local function keep()
+  local head, late_head = string.format('%.0f %.0f ', now, now + ttl), string.format('%.0f %.0f@', now, now + ttl)
+  local set = {}
+  each(function(n)
+    set[#set + 1] = name(n)
+    set[#set + 1] = (id(n) ~= '' and late_head .. entries[n] .. ' ' or head) .. record(n)
+  end)
+  redis.call('HSET', KEYS[4], unpack(set))
   redis.call('ZADD', KEYS[5], goes, ARGV[4])
   redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
 end
-if ended > 0 then tally(KEYS[7], now, { ended, 0, 0, 0, tonumber(ARGV[6]), tonumber(ARGV[7]) }) end
-return string.format('%.0f ', now) .. table.concat(out)
+
+-- tell says to those who wait that a job has ended.
+local function tell(n)
+  if redis.call('HDEL', KEYS[2], name(n)) == 0 then return end
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', EVENTS, '*', 'e', 'Complete', 'j', name(n), 'u', name(n), 'k', ARGV[5],
+    'r', 'CompletionsReached', 'o', record(n))
+end
+
+if ended > 0 then
+  if step == 3 then each(function(n) if id(n) ~= '' then redis.call('HDEL', KEYS[9], id(n)) end end) end
+  if ttl > 0 then keep() end
+  if redis.call('EXISTS', KEYS[2]) == 1 then each(tell) end
+  tally(KEYS[7], now, { ended, 0, 0, 0, tonumber(ARGV[6]), tonumber(ARGV[7]) })
+end
+return string.format('%.0f ', now) .. (out and table.concat(out) or string.rep('1', ended))

@@ -80,8 +80,8 @@ local function take(ready, entries)
   local taken = {}
   if #entries == 0 then return taken end
   local all = redis.call('XACK', ready, 'w', unpack(entries)) == #entries
-  for i, entry in ipairs(entries) do
-    taken[i] = all or #redis.call('XRANGE', ready, entry, entry) == 1
+  for i = 1, #entries do
+    taken[i] = all or #redis.call('XRANGE', ready, entries[i], entries[i]) == 1
   end
   if all then remove(ready, entries) else redis.call('XDEL', ready, unpack(entries)) end
   return taken, all
