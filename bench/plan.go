@@ -79,7 +79,7 @@ func aofPlan() []measurement {
 
 // oncePlan is what takes long, or varies little.
 func oncePlan() []measurement {
-	const idleMillis = 10_000
+	const idleMillis = 20_000
 	plan := []measurement{
 		{System: "stint", Scenario: "drain", N: 300_000, Profile: "stint.prof", Rounds: 1},
 		{System: "stint", Scenario: "bigjob-10m", N: 10_000_000, Rounds: 3},

@@ -96,7 +96,7 @@ var targets = []target{
 	{"delay", "lateness p99 ms", is("delay", "p99 ms"), 30, true},
 	{"memory", "bytes a pending plain job", is("memory", "bytes"), 130, true},
 	{"memory", "bytes a kept finished one", is("memory-kept", "bytes"), 250, true},
-	{"idle", "commands a second", is("idle", "commands/s"), 1, true},
+	{"idle", "commands sent a second", is("idle", "commands/s"), 1, true},
 	{"many", "10,000 jobs of 100: Redis µs a task, × `bigjob`", over(is("many", "Redis µs"), is("bigjob", "Redis µs")), 1.5, true},
 	{"many", "100,000 delayed jobs: Redis µs a task, × `drain`", over(is("many-delayed", "Redis µs"), is("drain", "Redis µs")), 1.5, true},
 	{"workers", "1, 2, 4, 8 processes: Redis µs a task, most / least", flat("Redis µs", "workers-1", "workers-2", "workers-4", "workers-8"), 1.2, true},
