@@ -94,6 +94,26 @@ func TestAnswersAreKept(t *testing.T) {
 	})
 }
 
+// A submission that was held up for so long that its submitter has gone on is
+// refused, and stores nothing.
+func TestOvertakenSubmission(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "held")
+		plain := store.Submission{Kind: "k", Args: []byte("1"), Plain: true}
+		later := plain
+		later.Rules.StartAt = -time.Hour.Milliseconds()
+		_, err := s.Submit(ctx, "me", "2", false, []store.Submission{plain})
+		require.NoError(t, err)
+		before := keyspace(t, rdb)
+		for _, sub := range []store.Submission{plain, later, one("a", "uid-1", "")} {
+			_, err := s.Submit(ctx, "me", "1", false, []store.Submission{sub})
+			require.ErrorContains(t, err, "operation 1 came after 2")
+			require.Equal(t, before, keyspace(t, rdb))
+		}
+	})
+}
+
 // What the submitter's key holds and is no answer is written over.
 func TestUnknownAnswersAreNone(t *testing.T) {
 	t.Parallel()

@@ -76,6 +76,11 @@ func TestSpoiltJobIsSubmittedApart(t *testing.T) {
 		got, err := s.Submit(ctx, "you", "1", true, []store.Submission{one("bad", "uid-1", ""), one("c", "uid-3", ""), plain})
 		require.NoError(t, err)
 		require.Equal(t, []store.Answer{{Spoilt: true}, {Refused: true}, {Refused: true}}, got)
+		stray := plain
+		stray.Kind = "bad"
+		got, err = s.Submit(ctx, "you", "2", true, []store.Submission{stray, one("c", "uid-3", ""), plain})
+		require.NoError(t, err)
+		require.Equal(t, []store.Answer{{Spoilt: true}, {Refused: true}, {Refused: true}}, got)
 		delete(before, "stint:{spoilt}:sub:you")
 		after := keyspace(t, rdb)
 		delete(after, "stint:{spoilt}:sub:you")
