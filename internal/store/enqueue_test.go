@@ -102,7 +102,7 @@ func TestOvertakenSubmission(t *testing.T) {
 		ctx, s := t.Context(), store.New(rdb, "held")
 		plain := store.Submission{Kind: "k", Args: []byte("1"), Plain: true}
 		later := plain
-		later.Rules.StartAt = -time.Hour.Milliseconds()
+		later.Start = -time.Hour.Milliseconds()
 		_, err := s.Submit(ctx, "me", "2", false, []store.Submission{plain})
 		require.NoError(t, err)
 		before := keyspace(t, rdb)
@@ -111,6 +111,31 @@ func TestOvertakenSubmission(t *testing.T) {
 			require.ErrorContains(t, err, "operation 1 came after 2")
 			require.Equal(t, before, keyspace(t, rdb))
 		}
+	})
+}
+
+// Of jobs that one call puts off, the first to start sets the timer, and who
+// waits for timers is told when it is soon.
+func TestFirstToStartSetsTheTimer(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "first")
+		after := func(d time.Duration) store.Submission {
+			sub := store.Submission{Kind: "k", Args: []byte("1"), Plain: true}
+			sub.Start = -d.Milliseconds()
+			return sub
+		}
+		_, err := s.Submit(ctx, "me", "1", false, []store.Submission{after(2 * time.Hour), after(time.Hour), after(3 * time.Hour)})
+		require.NoError(t, err)
+		due := float64(*now + time.Hour.Milliseconds())
+		require.InDelta(t, due, rdb.ZScore(ctx, "stint:{first}:timers", "late/k").Val(), 0)
+		require.Zero(t, rdb.XLen(ctx, "stint:{first}:ctl").Val())
+		_, err = s.Submit(ctx, "me", "2", false, []store.Submission{after(5 * time.Second)})
+		require.NoError(t, err)
+		told := rdb.XRange(ctx, "stint:{first}:ctl", "-", "+").Val()
+		require.Len(t, told, 1)
+		require.Equal(t, fmt.Sprint(*now+5000), told[0].Values["t"])
 	})
 }
 

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,6 +208,28 @@ func TestSuspendWithdrawsWhatNobodyHas(t *testing.T) {
 		again := taken(t, s, "2", 2)
 		require.Equal(t, []int{2, 1}, []int{again[0].Attempt, again[1].Attempt})
 		require.Zero(t, again[0].Failures, "what was told to stop has not failed")
+	})
+}
+
+// A job that is scaled down loses what no worker has before what one has, and
+// of equals the lowest slots first.
+func TestScaleDownTakesTheLeastAdvanced(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, _ := steered(t, rdb, "less", func(r *rules.Spec) { r.Completions, r.Parallelism = 10, 6 })
+		got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: "1", Lanes: []string{"k"}, Max: 2, Lease: time.Second})
+		require.NoError(t, err)
+		require.Equal(t, []int{0, 1}, []int{got.Tasks[0].Slot, got.Tasks[1].Slot})
+		scale := func(generation, n int) []string {
+			r := one("", "", "").Rules
+			r.Completions, r.Parallelism = 10, n
+			require.NoError(t, s.Update(ctx, keyOfA, "uid-1", generation, []byte("{}"), r))
+			return slices.Sorted(maps.Keys(rdb.HGetAll(ctx, "stint:{less}:job:a:tasks").Val()))
+		}
+		require.Equal(t, []string{"0", "1", "4", "5"}, scale(1, 4))
+		require.Equal(t, []string{"0", "1"}, scale(2, 2))
+		require.Equal(t, []string{"0", "1"}, scale(3, 2))
 	})
 }
 
