@@ -114,6 +114,27 @@ func TestOvertakenSubmission(t *testing.T) {
 	})
 }
 
+// Whatever else is in its call, a plain job wakes a worker of its kind; one
+// that starts later does not yet.
+func TestPlainJobsRing(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "rings")
+		plain := store.Submission{Kind: "p", Args: []byte("1"), Plain: true}
+		later := plain
+		later.Kind, later.Start = "l", -time.Hour.Milliseconds()
+		suspended := one("a", "uid-1", "")
+		suspended.Rules.Suspend = true
+		for op, others := range [][]store.Submission{nil, {later}, {later, suspended}} {
+			rdb.Del(ctx, "stint:{rings}:bell:p")
+			_, err := s.Submit(ctx, "me", fmt.Sprint(op+1), false, append(others, plain))
+			require.NoError(t, err)
+			require.EqualValues(t, 1, rdb.LLen(ctx, "stint:{rings}:bell:p").Val(), op)
+			require.Zero(t, rdb.Exists(ctx, "stint:{rings}:bell:l", "stint:{rings}:bell:k").Val(), op)
+		}
+	})
+}
+
 // Of jobs that one call puts off, the first to start sets the timer, and who
 // waits for timers is told when it is soon.
 func TestFirstToStartSetsTheTimer(t *testing.T) {
