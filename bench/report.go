@@ -216,7 +216,8 @@ func load() string {
 const settingsText = `## Settings
 
 All on loopback with servers of their own for each measurement, and each measurement in a process of its own. 100 handlers at a time, or
-100 producers; args are 100 bytes of JSON, decoded into a struct by each system's handler (taskq: msgpack); handlers do nothing. Redis has no persistence, but
+100 producers; args are 100 bytes of JSON, decoded into a struct for each system's handler (taskq: msgpack), by stint once for all
+tasks of a job (bigjob and many), as they share its args; handlers do nothing. Redis has no persistence, but
 in the scenarios that end in ` + "`-aof`" + ` (appendfsync everysec). Clients have their own defaults.
 
 | system | settings |
