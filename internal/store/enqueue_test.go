@@ -154,9 +154,8 @@ func TestFirstToStartSetsTheTimer(t *testing.T) {
 		require.Zero(t, rdb.XLen(ctx, "stint:{first}:ctl").Val())
 		_, err = s.Submit(ctx, "me", "2", false, []store.Submission{after(5 * time.Second)})
 		require.NoError(t, err)
-		told := rdb.XRange(ctx, "stint:{first}:ctl", "-", "+").Val()
-		require.Len(t, told, 1)
-		require.Equal(t, fmt.Sprint(*now+5000), told[0].Values["t"])
+		told, _ := orders(t, rdb, "first", "0-0")
+		require.Equal(t, []string{fmt.Sprint("t ", *now+5000)}, told)
 	})
 }
 

@@ -25,25 +25,15 @@ func plains(t *testing.T, s *store.Store, n int) []store.Task {
 	return claimed(t, s, []string{"k"}, n)
 }
 
-func finishAll(t *testing.T, s *store.Store, tasks []store.Task, ttl time.Duration, hint int64) {
-	t.Helper()
-	results := make([]store.Result, len(tasks))
-	for i := range tasks {
-		results[i] = store.Result{Task: &tasks[i], Verdict: rules.Succeeded, Delay: -1, TTL: ttl}
-	}
-	for _, o := range s.Settle(t.Context(), results, store.Guard{}, hint) {
-		require.NoError(t, o.Err)
-		require.True(t, o.Counted)
-	}
-}
-
 // A worker whose view of Redis's clock is old has nothing removed too early.
 func TestFinishWithAnOldClock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s, now := ticking(rdb, "oldclock")
-		tasks := plains(t, s, 1)
-		finishAll(t, s, tasks, time.Hour, *now-2*time.Hour.Milliseconds())
+		r := store.Result{Task: &plains(t, s, 1)[0], Verdict: rules.Succeeded, TTL: time.Hour}
+		o := s.Settle(t.Context(), []store.Result{r}, store.Guard{}, *now-2*time.Hour.Milliseconds())[0]
+		require.NoError(t, o.Err)
+		require.True(t, o.Counted)
 		pasts, err := s.Pasts(t.Context())
 		require.NoError(t, err)
 		require.Len(t, pasts, 1)
@@ -90,7 +80,7 @@ func TestFinishTellsWhoWaits(t *testing.T) {
 		ctx, s := t.Context(), store.New(rdb, "awaited")
 		tasks := plains(t, s, 3)
 		require.NoError(t, s.Await(ctx, tasks[1].Job))
-		finishAll(t, s, tasks, 0, 0)
+		settled(t, ctx, s, tasks, rules.Succeeded)
 		told := rdb.XRange(ctx, "stint:{awaited}:events", "-", "+").Val()
 		require.Len(t, told, 1)
 		require.Equal(t, tasks[1].Job, told[0].Values["j"])

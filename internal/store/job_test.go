@@ -194,11 +194,8 @@ func TestSuspendWithdrawsWhatNobodyHas(t *testing.T) {
 		require.Len(t, entries, 1)
 		require.Equal(t, held.Entry, entries[0].ID)
 		require.Equal(t, map[string]string{held.Entry: "0 1 0 0 0 suspended"}, rdb.HGetAll(ctx, "stint:{suspend}:job:a:ends").Val())
-		var orders []any
-		for _, m := range rdb.XRange(ctx, "stint:{suspend}:ctl", "-", "+").Val() {
-			orders = append(orders, m.Values["j"])
-		}
-		require.Contains(t, orders, "a", "its worker is told")
+		told, _ := orders(t, rdb, "suspend", "0-0")
+		require.Contains(t, told, "j a", "its worker hears of it")
 		job, err := s.Get(ctx, "a")
 		require.NoError(t, err)
 		require.Equal(t, []any{0, 1, true, 0}, []any{job.Active, job.Ending, job.Suspended, job.Failed})

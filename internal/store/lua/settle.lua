@@ -24,8 +24,7 @@ local TALLIED = { S = 1, R = 1, F = 2, I = 2, X = 2, J = 2, L = 3, G = 4 }
 
 local jobs, lanes, at, wrong = {}, {}, 5 + 2 * nlanes, nil
 for i = 1, nlanes do
-  lanes[i] = { key = 4 + 3 * i, entries = {}, results = {},
-    tally = { 0, 0, 0, 0, tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i]) } }
+  lanes[i] = { key = 4 + 3 * i, entries = {}, tally = { 0, 0, 0, 0, tonumber(ARGV[3 + 2 * i]), tonumber(ARGV[4 + 2 * i]) } }
 end
 
 -- result reads what became of a task from ARGV[at] on.
