@@ -1,17 +1,18 @@
 // Keys: g and a letter go to a page, j and k through rows, / to the filter.
 export function keys(toggleTheme) {
-  let went = 0;
+  let went = -Infinity;
   document.addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, dialog, [data-keys]")) return;
-    const afterG = Date.now() - went < 1500;
-    went = 0;
+    // A dialog that was closed keeps the focus until the next frame.
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, dialog[open], [data-keys]")) return;
+    const afterG = e.timeStamp - went < 1500;
+    went = -Infinity;
     if (afterG) {
       const link = document.querySelector(`nav a[data-key="${CSS.escape(e.key)}"]`);
       if (link) link.click();
       return;
     }
     const act = {
-      g: () => { went = Date.now(); },
+      g: () => { went = e.timeStamp; },
       "/": toFilter,
       j: () => move(1),
       k: () => move(-1),

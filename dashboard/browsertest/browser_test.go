@@ -181,17 +181,33 @@ func eval[T any](b *tab, script string) T {
 	return do(b, chromedp.Evaluate[T](script))
 }
 
-// until waits until a script says true, also across navigations, which end
-// the script that waits.
+// until asks the page again and again until a script says true. Each question
+// is one of its own: a page that is left may keep one that waits for ever.
 func (b *tab) until(script string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, within)
 	defer cancel()
-	for {
-		_, err := chromedp.Run(ctx, chromedp.Poll[bool](script, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0)))
-		if err == nil {
+	var last error
+	for ctx.Err() == nil {
+		ok, err := ask[bool](ctx, script)
+		if ok {
 			return
 		}
-		require.NoError(b.t, ctx.Err(), "%s\n%v\n%v", script, err, b.seen)
+		if err != nil {
+			last = err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
+	seen, _ := ask[string](b.ctx, `location.href + "\n" + document.body.innerText`)
+	require.FailNow(b.t, "the page did not come to this", "%s\n%v\n%v\n%v", script, last, seen, b.seen)
+}
+
+// ask evaluates within seconds, or not at all: a navigation may swallow it.
+func ask[T any](ctx context.Context, script string) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](script))
 }
