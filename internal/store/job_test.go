@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,25 +210,45 @@ func TestSuspendWithdrawsWhatNobodyHas(t *testing.T) {
 	})
 }
 
-// A job that is scaled down loses what no worker has before what one has, and
-// of equals the lowest slots first.
+// A job that is scaled down loses what no worker has before what one has, the
+// younger first, and of equals the lowest slots; of what workers have it loses
+// what was claimed last.
 func TestScaleDownTakesTheLeastAdvanced(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		ctx := t.Context()
-		s, _ := steered(t, rdb, "less", func(r *rules.Spec) { r.Completions, r.Parallelism = 10, 6 })
-		got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: "1", Lanes: []string{"k"}, Max: 2, Lease: time.Second})
-		require.NoError(t, err)
-		require.Equal(t, []int{0, 1}, []int{got.Tasks[0].Slot, got.Tasks[1].Slot})
-		scale := func(generation, n int) []string {
+		ctx, prefix := t.Context(), "stint:{less}:"
+		s, _ := steered(t, rdb, "less", func(r *rules.Spec) { r.Completions, r.Parallelism = 10, 2 })
+		held := taken(t, s, "1", 2)
+		generation := 0
+		scale := func(n int) (slots []string, ms map[string]int64) {
+			generation++
 			r := one("", "", "").Rules
 			r.Completions, r.Parallelism = 10, n
-			require.NoError(t, s.Update(ctx, keyOfA, "uid-1", generation, []byte("{}"), r))
-			return slices.Sorted(maps.Keys(rdb.HGetAll(ctx, "stint:{less}:job:a:tasks").Val()))
+			require.NoError(t, s.Update(ctx, keyOfA, "uid-1", generation, fmt.Append(nil, generation), r))
+			ms = map[string]int64{}
+			for slot, task := range rdb.HGetAll(ctx, prefix+"job:a:tasks").Val() {
+				entry, _, _ := strings.Cut(task, " ")
+				ms[slot] = store.EntryTime(entry)
+			}
+			return slices.Sorted(maps.Keys(ms)), ms
 		}
-		require.Equal(t, []string{"0", "1", "4", "5"}, scale(1, 4))
-		require.Equal(t, []string{"0", "1"}, scale(2, 2))
-		require.Equal(t, []string{"0", "1"}, scale(3, 2))
+		_, ms := scale(4)
+		for rdb.Time(ctx).Val().UnixMilli() <= max(ms["2"], ms["3"]) { // miniredis may take a millisecond for the two
+			require.NoError(t, ctx.Err())
+		}
+		left, ms := scale(6)
+		require.Equal(t, []string{"0", "1", "2", "3", "4", "5"}, left)
+		loses := slices.SortedFunc(slices.Values(left[2:]), func(a, b string) int {
+			return cmp.Or(cmp.Compare(ms[b], ms[a]), cmp.Compare(a, b))
+		})
+		require.Subset(t, []string{"4", "5"}, loses[:2])
+		for i := range loses {
+			left, _ = scale(5 - i)
+			require.Equal(t, slices.Sorted(slices.Values(append(loses[i+1:], "0", "1"))), left)
+		}
+		require.NoError(t, rdb.Do(ctx, "XCLAIM", prefix+"ready:k", "w", "w", 0, held[0].Entry, "IDLE", 60_000, "JUSTID").Err())
+		left, _ = scale(1)
+		require.Equal(t, []string{"0"}, left, "which has run for longer")
 	})
 }
 
