@@ -231,5 +231,6 @@ in the scenarios that end in ` + "`-aof`" + ` (appendfsync everysec). Clients ha
 
 ` + "`submit`" + ` is ` + "`submit-100`" + `: one by one from 100 goroutines. ` + "`submit-many`" + `: 1,000 in a call. ` + "`bigjob`" + `: 100,000 units for a running worker, as one Indexed job in
 stint and as so many tasks elsewhere. ` + "`many`" + `: 10,000 jobs of 100 completions at once in a queue with 1,000 cron jobs and 100,000 delayed jobs; ` + "`many-delayed`" + `:
-100,000 jobs due at one time. ` + "`workers-N`" + `: one queue, N processes; ` + "`workers-cluster-N`" + `: six queues on N primaries, two processes.
+100,000 jobs due at one time. ` + "`memory`" + `: what tasks add to a server at which a worker has already done 100 of them and stopped, so that the scripts which
+it loads once, 400 kB, are not counted as theirs (taskq: at which 100 wait). ` + "`workers-N`" + `: one queue, N processes; ` + "`workers-cluster-N`" + `: six queues on N primaries, two processes.
 `

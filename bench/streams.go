@@ -95,7 +95,8 @@ func (s *streams) submitMany(ctx context.Context, as []Args) error {
 }
 
 func (s *streams) work(ctx context.Context, h handler) (func() error, error) {
-	if err := s.rdb.XGroupCreateMkStream(ctx, stream, streamGroup, "0").Err(); err != nil {
+	err := s.rdb.XGroupCreateMkStream(ctx, stream, streamGroup, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") { // there from a worker before
 		return nil, err
 	}
 	reading, stop := context.WithCancel(ctx)
