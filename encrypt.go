@@ -103,14 +103,19 @@ func (q *Queue) sealArgs(args []byte, kind, name string) ([]byte, error) {
 	return q.sealJob(args, q.argsPlace(kind, name)...)
 }
 
+// isOpen tells what is not encrypted, and need not be.
+func (q *Queue) isOpen(data []byte) bool {
+	return !seal.Is(data) && (!q.cfg.EncryptJobs || q.cfg.AcceptPlain)
+}
+
 // openJob decrypts something of a job. What is encrypted opens whether or not
 // the queue encrypts.
 func (q *Queue) openJob(data []byte, place ...string) ([]byte, error) {
-	if !seal.Is(data) {
-		if q.cfg.EncryptJobs && !q.cfg.AcceptPlain {
-			return nil, ErrNotEncrypted
-		}
+	switch {
+	case q.isOpen(data):
 		return data, nil
+	case !seal.Is(data):
+		return nil, ErrNotEncrypted
 	}
 	return q.open(data, place...)
 }

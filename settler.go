@@ -18,7 +18,10 @@ type settler struct {
 	mu      sync.Mutex    // guards what follows
 	waiting []timedResult
 	sending int
+	spare   []timedResult // empty, with room for the next that gather
 	aside   []timedResult // refused in such a way that they would hold up the others
+
+	results []store.Result // as they are sent; of the goroutine that sends
 }
 
 type timedResult struct {
@@ -115,14 +118,18 @@ func (s *settler) flush(ctx context.Context) {
 func (s *settler) send(ctx context.Context) bool {
 	batch := s.take()
 	retry := newRetry()
-	for len(batch) > 0 {
-		batch = s.try(ctx, batch)
-		if len(batch) > 0 && !pause(ctx, retry.NextBackOff()) {
+	for left := batch; len(left) > 0; {
+		left = s.try(ctx, left)
+		if len(left) > 0 && !pause(ctx, retry.NextBackOff()) {
 			break
 		}
 	}
+	clear(batch)
 	s.mu.Lock()
-	s.sending = 0
+	s.sending, s.spare = 0, nil
+	if cap(batch) <= unsettled {
+		s.spare = batch[:0]
+	}
 	more, aside := len(s.waiting) > 0, len(s.aside) > 0
 	s.mu.Unlock()
 	signal(s.room)
@@ -135,20 +142,23 @@ func (s *settler) send(ctx context.Context) bool {
 func (s *settler) take() []timedResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(s.waiting), store.Limit)
-	batch := s.waiting[:n:n]
-	s.waiting = s.waiting[n:]
+	all := s.waiting
+	n := min(len(all), store.Limit)
+	s.waiting = append(s.spare, all[n:]...)
+	clear(all[n:])
 	s.sending = n
-	return batch
+	return all[:n]
 }
 
 // try sends a batch and answers what must be sent again.
 func (s *settler) try(ctx context.Context, batch []timedResult) (again []timedResult) {
-	results := make([]store.Result, len(batch))
-	for i, r := range batch {
-		results[i] = r.Result
-		results[i].Ago = time.Since(r.ended)
+	results := s.results[:0]
+	for i := range batch {
+		results = append(results, batch[i].Result)
+		results[i].Ago = time.Since(batch[i].ended)
 	}
+	defer clear(results)
+	s.results = results
 	st := s.station
 	st.pulse.results.begin(st.w.cfg.Lease)
 	var failed error

@@ -204,6 +204,9 @@ func (s *station) equip(t *RawTask, work map[string]*cachedWork) (err error) {
 // openArgs decrypts the args of a task. Without the key it is given back, for
 // a worker that has it; what does not open fails the attempt.
 func (s *station) openArgs(t *RawTask) error {
+	if s.queue.isOpen(t.RawArgs) {
+		return nil
+	}
 	args, err := s.queue.openJob(t.RawArgs, s.queue.argsPlace(t.Kind, t.Job)...)
 	if errors.Is(err, ErrUnknownKey) {
 		return err
