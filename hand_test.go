@@ -44,3 +44,35 @@ func TestHandsAreUsedAgain(t *testing.T) {
 		require.Less(t, len(seen), 20)
 	})
 }
+
+// As many handlers run at a time as the worker has places, each of which waits
+// for all the others here.
+func TestHandlersThatWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.UniversalClient) {
+		const places, rounds = 40, 3
+		var mu sync.Mutex
+		here, all := 0, make(chan struct{})
+		handle(t, q, stint.WorkerConfig{Concurrency: places}, func(ctx context.Context, _ *stint.Task[work]) error {
+			mu.Lock()
+			met := all
+			if here++; here == places {
+				here, all = 0, make(chan struct{})
+				close(met)
+			}
+			mu.Unlock()
+			select {
+			case <-met:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		job, err := q.Submit(ctx, work{}, stint.JobSpec{CompletionMode: stint.Indexed, Completions: new(places * rounds), Parallelism: new(places)})
+		require.NoError(t, err)
+		job, err = q.Wait(ctx, job.Name)
+		require.NoError(t, err)
+		require.Equal(t, stint.PhaseComplete, job.Phase())
+		require.Zero(t, job.Status.Failed)
+	})
+}

@@ -16,27 +16,6 @@ import (
 // errGoexit is the failure of a handler that ended its goroutine.
 var errGoexit = errors.New("handler called runtime.Goexit")
 
-// mostResting bounds the hands that are kept while there is nothing to do.
-const mostResting = 1000
-
-// hand runs tasks, one after another. A goroutine for each task would grow its
-// stack for each: that took a fifth of a worker's CPU.
-func (s *station) hand(base context.Context, t *RawTask) {
-	for {
-		s.perform(t) //nolint:contextcheck // it has a context of its own, to be cancelled alone
-		if s.resting.Add(1) > mostResting {
-			s.resting.Add(-1)
-			return
-		}
-		select {
-		case t = <-s.rest:
-			s.resting.Add(-1)
-		case <-base.Done():
-			return
-		}
-	}
-}
-
 // perform runs the handler of one task and settles what comes of it. Neither
 // a panic nor runtime.Goexit keeps it from that.
 func (s *station) perform(t *RawTask) {

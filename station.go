@@ -37,8 +37,7 @@ type station struct {
 	mu      sync.Mutex   // guards tasks
 	tasks   map[*RawTask]struct{}
 	running sync.WaitGroup
-	rest    chan *RawTask // to hands that have nothing to do
-	resting atomic.Int64
+	hands   *hands
 	lanes   lanes
 	cache   workCache
 	refused refusals
@@ -60,12 +59,13 @@ func newStation(w *Worker, q *Queue) *station {
 	kinds := w.Kinds()
 	s := &station{
 		w: w, queue: q, store: q.store, id: strings.ToLower(rand.Text()[:10]), kinds: kinds, began: time.Now(),
-		tasks: map[*RawTask]struct{}{}, rest: make(chan *RawTask), cache: newWorkCache(q), waits: newRetry(),
+		tasks: map[*RawTask]struct{}{}, cache: newWorkCache(q), waits: newRetry(),
 	}
 	for i := range kinds {
 		s.turns = append(s.turns, slices.Concat(kinds[i:], kinds[:i]))
 	}
 	s.log = w.log.With("queue", q.name, "worker", s.id)
+	s.hands = newHands(s.perform)
 	s.mounts, s.refused = newMounts(q, s.log), refusals{}
 	s.settler = settler{station: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	return s
@@ -143,7 +143,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// start runs claimed tasks, each in a goroutine.
+// start has claimed tasks run.
 func (s *station) start(base context.Context, claimed []store.Task) {
 	if len(claimed) == 0 {
 		return
@@ -166,14 +166,8 @@ func (s *station) start(base context.Context, claimed []store.Task) {
 		delete(s.refused, t.UID)
 	}
 	s.mu.Unlock()
-	for _, t := range tasks {
-		s.running.Add(1)
-		select {
-		case s.rest <- t:
-		default:
-			go s.hand(base, t)
-		}
-	}
+	s.running.Add(len(tasks))
+	s.hands.start(base, tasks)
 }
 
 // release frees what a task takes of the worker: a slot, and its requests.
