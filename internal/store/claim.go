@@ -75,12 +75,12 @@ func (c Claim) parse(word string) (Claimed, error) {
 }
 
 // parseTasks reads what claim.lua hands over. The tasks share the memory of
-// the reply.
+// the reply, and of one copy for what is bytes.
 func parseTasks(text string, lanes []string, room int) ([]Task, error) {
 	if text == "" {
 		return nil, nil
 	}
-	tasks := make([]Task, 0, room)
+	tasks, data := make([]Task, 0, room), []byte(text)
 	for text != "" {
 		var head [4]string
 		for i := range head {
@@ -95,18 +95,29 @@ func parseTasks(text string, lanes []string, room int) ([]Task, error) {
 		}
 		lane := lanes[stream-1]
 		t := Task{Kind: KindOf(lane), Requests: RequestsOf(lane), Entry: head[1]}
-		t.read(text[:nt], text[nt:nt+na])
+		if spec := t.readHeader(text[:nt]); t.Plain {
+			end := len(data) - len(text) + nt
+			t.Spec, t.Args = data[end-len(spec):end:end], data[end:end+na:end+na]
+		}
 		tasks = append(tasks, t)
 		text = strings.TrimPrefix(text[nt+na:], "\n")
 	}
 	return tasks, nil
 }
 
-// read takes a task's data from its entry. An entry that says nothing it
-// understands is a plain job without args, which fails to decode.
+// read takes a task's data from its entry.
 func (t *Task) read(header, args string) {
+	if spec := t.readHeader(header); t.Plain {
+		t.Spec, t.Args = []byte(spec), []byte(args)
+	}
+}
+
+// readHeader takes what an entry's header says, the end of which may be the spec
+// of a plain job. A header that it does not understand is one: that job fails to
+// decode.
+func (t *Task) readHeader(header string) (spec string) {
 	if text, ok := strings.CutPrefix(header, "J "); ok && t.readRecorded(text) {
-		return
+		return ""
 	}
 	t.Slot, t.Attempt, t.Failures, t.Ignored, t.Lost = 0, 1, 0, 0, 0
 	t.Plain = true
@@ -115,8 +126,7 @@ func (t *Task) read(header, args string) {
 		t.Job, header = PlainName(t.Kind, id), rest
 	}
 	t.UID = t.Job
-	t.Spec = []byte(strings.TrimPrefix(header, "P"))
-	t.Args = []byte(args)
+	return strings.TrimPrefix(header, "P")
 }
 
 // readRecorded takes a task of a job with a record from its header: job, uid,

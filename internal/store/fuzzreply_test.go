@@ -29,6 +29,9 @@ func FuzzClaimed(f *testing.F) {
 			require.GreaterOrEqual(t, min(task.Slot, task.Failures, task.Ignored, task.Lost, task.Attempt-1), 0)
 			require.GreaterOrEqual(t, task.Waited(1<<41), time.Duration(0))
 			task.lane()
+			if task.Plain { // what is in the entry, one after the other
+				require.Contains(t, text, string(task.Spec)+string(task.Args))
+			}
 		}
 	})
 }
