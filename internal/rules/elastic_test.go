@@ -57,3 +57,29 @@ func TestFailureNeverShownIsNoneOnceItsIndexIsGone(t *testing.T) {
 	require.Zero(t, j.Failed)
 	require.Zero(t, j.Shown())
 }
+
+// What was told to stop before its index went counts for nothing, also if the
+// index has come back.
+func TestEndFromBeforeItsIndexWent(t *testing.T) {
+	t.Parallel()
+	for name, evicted := range map[string]bool{"scaled": false, "evicted": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := elastic(t, func(s *Spec) { s.ReplaceFailed, s.BackoffLimit = true, 10 })
+			if evicted {
+				require.True(t, j.Evict(2, 1000))
+				require.True(t, j.Evict(3, 1000))
+			}
+			shrink(j, 1, 1000)
+			shrink(j, 3, 1000)
+			require.Len(t, j.Active, 1, "the others have not ended")
+			j.Settle([]End{{ID: 3, Verdict: Succeeded, At: 2000, Delay: Unset}}, 2000)
+			require.Zero(t, j.Succeeded)
+			require.Contains(t, j.Active, 1, "the lowest that is missing")
+			fresh := j.Active[1].ID
+			j.Settle([]End{{ID: 2, Verdict: Failed, At: 2000, Delay: Unset}}, 2000)
+			require.Equal(t, fresh, j.Active[1].ID)
+			require.Equal(t, []int{0, 0, 3, 0}, []int{j.Succeeded, j.Failed, len(j.Active), len(j.Waiting)})
+		})
+	}
+}

@@ -139,8 +139,8 @@ func (j *Job) take(id int64) (*Attempt, bool) {
 // count books the end of one attempt.
 func (j *Job) count(a *Attempt, e End, t *tally) {
 	switch {
-	case j.beyond(a.Slot):
-		// An elastic job has no such index any more, so it counts for nothing.
+	case j.beyond(a.Slot), a.Stop != NotStopped && j.replaced(a.Slot):
+		// The elastic job has no such index any more, or has it anew: it counts for nothing.
 	case a.Stop == StopEvicted && !a.counted && j.Phase != Open:
 		if j.Phase == FailureTarget {
 			j.Failed++ // it counts as a killed sibling
@@ -237,8 +237,17 @@ func (j *Job) again(a *Attempt, due int64) {
 	j.Waiting[a.Slot] = a.Unit
 }
 
-// beyond tells a slot that an elastic job has no more.
-func (j *Job) beyond(slot int) bool { return j.Spec.Completions != Unset && slot >= j.Spec.Completions }
+// beyond tells a slot that has yet to start: what there is of it is from before
+// an elastic job shrank.
+func (j *Job) beyond(slot int) bool { return slot >= j.Next }
+
+// replaced tells a slot that has gone on without an attempt that was told to
+// stop, as each does that is replaced at once, and one that an elastic job lost
+// and got back.
+func (j *Job) replaced(slot int) bool {
+	_, waits := j.Waiting[slot]
+	return waits || j.Active[slot] != nil || j.Done.Has(slot) || j.Bad.Has(slot)
+}
 
 // noteStreak updates the job-wide retry delay: it grows with every failure
 // and a success that is newer than the failures resets it.

@@ -334,8 +334,10 @@ end
 
 local function unit_text(u) return u[1] .. ' ' .. u[2] .. ' ' .. u[3] .. ' ' .. u[4] end
 
--- beyond tells a slot, a number or its text, that an elastic job has no more.
-local function beyond(J, slot) return J.rules.completions >= 0 and slot + 0 >= J.rules.completions end
+-- beyond tells a slot, a number or its text, that has yet to start: what there
+-- is of it is from before an elastic job shrank, and counts for nothing, also
+-- where the job has grown again.
+local function beyond(J, slot) return slot + 0 >= J.next end
 
 local function in_place(J) return J.rules.jobScope == 1 and J.rules.perIndex >= 0 end
 
@@ -376,19 +378,22 @@ end
 -- takes a millisecond or so: what finds nothing left is looked at again.
 local budget = 250
 
--- some lists up to n active tasks: {slot, entry, unit, held by a worker, for how long}.
+-- active_task is one: {slot, entry, unit, held by a worker, for how long}.
+local function active_task(K, slot, text)
+  local entry, rest = string.match(text, '^(%S+) (.*)$')
+  local held = redis.pcall('XPENDING', K.ready, 'w', entry, entry, 1) -- an error where no worker has ever come
+  local since = not held.err and held[1] and held[1][3]
+  return { slot, entry, unit(rest), since and true or false, since or 0 }
+end
+
+-- some lists up to n active tasks.
 local function some(K, n)
   local found, cursor = {}, '0'
   repeat
     local page = redis.call('HSCAN', K.tasks, cursor, 'COUNT', 100)
     cursor = page[1]
     for i = 1, #page[2], 2 do
-      if #found < n then
-        local entry, rest = string.match(page[2][i + 1], '^(%S+) (.*)$')
-        local held = redis.pcall('XPENDING', K.ready, 'w', entry, entry, 1) -- an error where no worker has ever come
-        local since = not held.err and held[1] and held[1][3]
-        found[#found + 1] = { tonumber(page[2][i]), entry, unit(rest), since and true or false, since or 0 }
-      end
+      if #found < n then found[#found + 1] = active_task(K, tonumber(page[2][i]), page[2][i + 1]) end
     end
   until cursor == '0' or #found >= n
   return found
@@ -437,28 +442,31 @@ local function less_advanced(a, b)
   return a[1] < b[1]
 end
 
--- stop_surplus stops n tasks: first those beyond the completions, then the
--- least advanced.
+-- stop_surplus stops n tasks, the least advanced.
 local function stop_surplus(K, J, n)
-  local limit = J.rules.completions
-  local most = budget
-  local all = some(K, most)
+  local all = some(K, budget)
   budget = budget - #all
-  local beyond = {}
-  for _, t in ipairs(all) do
-    if limit >= 0 and t[1] >= limit then beyond[#beyond + 1] = t end
-  end
-  if #beyond > 0 then
-    stop(K, J, beyond, 'scaled')
-    return #beyond
-  end
-  if #all < most then J.shrunk = 0 end
-  if n <= 0 then return 0 end
   table.sort(all, less_advanced)
   local victims = {}
   for i = 1, math.min(n, #all) do victims[i] = all[i] end
   stop(K, J, victims, 'scaled')
-  return #victims
+end
+
+-- stop_beyond stops tasks of slots that an elastic job has no more, from the
+-- last of them down to where `shrunk` says that they are yet to be looked at.
+local function stop_beyond(K, J)
+  local low, slots, found = math.max(J.next, J.shrunk - 4 * LIMIT), {}, {}
+  for slot = J.shrunk - 1, low, -1 do slots[#slots + 1] = slot end
+  for i, text in ipairs(#slots > 0 and redis.call('HMGET', K.tasks, unpack(slots)) or {}) do
+    if #found >= budget then
+      low = slots[i] + 1
+      break
+    end
+    if text then found[#found + 1] = active_task(K, slots[i], text) end
+  end
+  budget = budget - #found
+  stop(K, J, found, 'scaled')
+  J.shrunk = low > J.next and low or 0
 end
 
 -- waiting lists up to n slots that may start again now, lowest first, and how
@@ -482,7 +490,6 @@ local function waiting(K, J, now, n)
   budget = budget - #late
   for i = #late, 1, -1 do late[2 * i - 1], late[2 * i] = late[i], late[i] end
   if #late > 0 then redis.call('ZADD', K.wait, unpack(late)) end
-  if #late == 2 * LIMIT then J.more = true end
   local slots = redis.call('ZRANGEBYSCORE', K.wait, 0, READY, 'LIMIT', 0, n)
   if #slots == 0 and redis.call('EXISTS', K.wait) == 0 then J.waiting = 0 end
   return slots, #slots
@@ -518,7 +525,9 @@ end
 local function start_again(K, slots, set, J)
   local units = unwait(K, J, slots)
   for i, s in ipairs(slots) do
-    if not beyond(J, s) then
+    if beyond(J, s) then
+      J.more = true -- another may start in its place
+    else
       local counts = '1 0 0 0'
       if units[i] then
         local u = unit(units[i])
@@ -531,7 +540,8 @@ local function start_again(K, slots, set, J)
 end
 
 -- start_fresh starts slots that never ran. After a retry of a finished job
--- some of them are done already: holes.
+-- some of them are done already: holes. And where an elastic job shrank, some
+-- still wait for what was to be their next attempt.
 local function start_fresh(K, J, n, set)
   local limit, looked = J.rules.completions, 0
   while n > 0 and (limit < 0 or J.next < limit) do
@@ -541,6 +551,7 @@ local function start_fresh(K, J, n, set)
       looked = looked + 1
       if looked > 4 * LIMIT then J.more = true return end
       open = redis.call('GETBIT', K.done, slot) == 0 and redis.call('GETBIT', K.bad, slot) == 0
+      if open and redis.call('ZSCORE', K.wait, slot) then unwait(K, J, { slot }) end
     end
     J.next = slot + 1
     if open then
@@ -574,13 +585,17 @@ end
 local function manage(K, J, now)
   local r = J.rules
   if r.suspend == 1 then return stop_all(K, J, 'suspended') end
-  local surplus = J.active - want(J)
-  if surplus > 0 or J.shrunk == 1 then
-    stop_surplus(K, J, surplus)
-    if J.shrunk == 1 or J.active > want(J) then
+  if J.shrunk > 0 then
+    stop_beyond(K, J)
+    if J.shrunk > 0 then
       J.more = true
       return
     end
+  end
+  local surplus = J.active - want(J)
+  if surplus > 0 then
+    stop_surplus(K, J, surplus)
+    if J.active > want(J) then J.more = true end
   end
   local missing = want(J) - J.active
   if r.replaceFailed == 1 then missing = missing - J.ending end
@@ -593,7 +608,6 @@ local function fated(J, phase, reason, now)
 end
 
 local function success_rule(J)
-  if J.succeeded == 0 then return nil end
   for i, rule in ipairs(J.success) do
     local have = rule.kind == 'c' and J.succeeded or J.hits[i]
     if rule.need > 0 and have >= rule.need then return i end
@@ -814,8 +828,10 @@ local function cut(K, J)
     end
   end
   J.succeeded, J.bad = redis.call('BITCOUNT', K.done), redis.call('BITCOUNT', K.bad)
-  J.next, J.shrunk = math.min(J.next, n), 1
-  unwait(K, J, redis.call('ZRANGEBYSCORE', K.wait, n, READY, 'LIMIT', 0, LIMIT)) -- what is left, start_again drops
+  J.shrunk = math.max(J.shrunk, J.next)
+  J.next = math.min(J.next, n)
+  unwait(K, J, redis.call('ZRANGEBYSCORE', K.wait, n, READY, 'LIMIT', 0, LIMIT))
+  J.holes = 1 -- what is left, and what waits for its time, goes when its turn has come
 end
 
 local spoilt_queue = spoilt('ZCARD', KEYS[1], 'ZCARD', KEYS[2], 'XLEN', KEYS[3], 'XLEN', KEYS[4], 'HLEN', KEYS[5])

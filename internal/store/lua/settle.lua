@@ -185,6 +185,13 @@ local function count(r)
   else failure(r) end
 end
 
+-- replaced tells a slot that has gone on without a task that was told to stop:
+-- an elastic job shrank meanwhile, and has grown again.
+local function replaced(slot)
+  return redis.call('HEXISTS', K.tasks, slot) == 1 or redis.call('ZSCORE', K.wait, slot)
+    or redis.call('GETBIT', K.done, slot) == 1 or redis.call('GETBIT', K.bad, slot) == 1
+end
+
 -- stopped books the end of a task that was told to stop; it answers false
 -- for one that still counts by its outcome.
 local function stopped(r)
@@ -193,7 +200,7 @@ local function stopped(r)
   redis.call('HDEL', K.ends, r.entry)
   J.ending = J.ending - 1
   local slot, counts, cause = string.match(e, '^(%d+) (%d+ %d+ %d+ %d+) (%S+)$')
-  if beyond(J, r.slot) then return true end
+  if beyond(J, r.slot) or J.rules.replaceFailed == 1 and replaced(r.slot) then return true end
   if cause == 'evicted' and J.phase == '' then return false end
   if cause == 'evicted' and J.phase == 'FailureTarget' then J.failed = J.failed + 1 end
   if cause ~= 'counted' and cause ~= 'evicted' and J.rules.replaceFailed == 1 then again(K, J, tonumber(slot), unit(counts), 0) end
