@@ -154,3 +154,30 @@ func TestAuditOfAReplacedJob(t *testing.T) {
 		}
 	})
 }
+
+// A job that cannot be looked at keeps no other of its call from it, and who
+// looks is told.
+func TestLooksAreApart(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "apart")
+		var subs []store.Submission
+		for _, name := range []string{"a", "b", "c"} {
+			sub := one(name, "uid-"+name, "")
+			sub.Rules.Deadline = 1000
+			subs = append(subs, sub)
+		}
+		_, err := s.Submit(ctx, "me", "1", true, subs)
+		require.NoError(t, err)
+		spoil(t, rdb, "stint:{apart}:job:b")
+		*now += 1000
+		err = s.Advance(ctx, []store.JobKey{{Name: "a", Kind: "k"}, {Name: "b", Kind: "k"}, {Name: "c", Kind: "k"}})
+		require.True(t, store.Damaged(err), "%v", err)
+		for _, name := range []string{"a", "c"} {
+			r, err := s.Get(ctx, name)
+			require.NoError(t, err)
+			require.Equal(t, "DeadlineExceeded", r.Reason)
+		}
+	})
+}

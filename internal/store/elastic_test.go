@@ -26,14 +26,7 @@ func resized(t *testing.T, s *store.Store, generation, n int, change func(*rules
 // lookedAt looks at jobs for as long as something is due, and audits a.
 func lookedAt(t *testing.T, s *store.Store) *store.Record {
 	t.Helper()
-	for {
-		due, err := s.Due(t.Context(), time.Hour)
-		require.NoError(t, err)
-		if len(due.Jobs) == 0 {
-			break
-		}
-		require.NoError(t, s.AdvanceNamed(t.Context(), due.Jobs))
-	}
+	looks(t, s)
 	faults, err := s.AuditJobs(t.Context(), []store.JobKey{keyOfA})
 	require.NoError(t, err)
 	require.Empty(t, faults)

@@ -110,6 +110,7 @@ func TestTimerOfAJob(t *testing.T) {
 		require.Zero(t, timer(), "nobody has taken it, and what it was for has started")
 		again := taken(t, s, "3", 2)
 		require.Contains(t, again, 0)
+		require.False(t, rdb.HExists(t.Context(), "stint:{timer}:job:a:data", "u:0").Val(), "what it carried is with its task")
 		require.Equal(t, []int{2, 1}, []int{again[0].Attempt, again[0].Failures})
 	})
 }

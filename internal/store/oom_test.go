@@ -59,14 +59,16 @@ func TestF62ScriptsThatDrainAreAllowed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"c"}, due.Cron)
 		require.NoError(t, s.Advance(ctx, []store.JobKey{{Name: "job-4", Kind: "k"}}))
-		_, err = s.Delete(ctx, store.JobKey{Name: "job-1", Kind: "k"}, "")
-		require.NoError(t, err)
+		for _, name := range []string{"job-0", "job-1"} { // one that has finished, one with a task
+			_, err = s.Delete(ctx, store.JobKey{Name: name, Kind: "k"}, "")
+			require.NoError(t, err)
+		}
 		_, err = s.PutObject(ctx, "config/c", "3", version, nil)
 		require.NoError(t, err)
 		require.NoError(t, s.PutCron(ctx, "c", "1", "", nil, 0, nil))
 		require.NoError(t, s.Leave(ctx, "nobody", "", []string{"k"}))
 		*now += 24 * time.Hour.Milliseconds()
 		require.NoError(t, s.Forget(ctx, pasts[0]))
-		require.Zero(t, rdb.Exists(ctx, "stint:{oom}:past:"+pasts[0], "stint:{oom}:object:config/c", "stint:{oom}:job:job-1").Val())
+		require.Zero(t, rdb.Exists(ctx, "stint:{oom}:past:"+pasts[0], "stint:{oom}:object:config/c", "stint:{oom}:job:job-0", "stint:{oom}:job:job-1").Val())
 	})
 }

@@ -21,4 +21,4 @@ for i = 3 + nlanes, #ARGV, 2 do
   apart(look, keys(key, 4 + 2 * lane), ARGV[i], ARGV[2 + lane])
   key = key + 7
 end
-return trouble or 'OK'
+return trouble[1] or 'OK'

@@ -735,11 +735,11 @@ end
 
 -- apart keeps the trouble of one job from the others of a call, which answers
 -- with it in the end.
-local trouble
+local trouble = {} -- a table, since miniredis loses what is set to a variable after an error
 local function apart(f, ...)
   local ok, err = pcall(f, ...)
   if ok then return end
-  trouble = trouble or type(err) == 'table' and err or redis.error_reply('ERR stint: ' .. tostring(err))
+  trouble[1] = trouble[1] or type(err) == 'table' and err or redis.error_reply('ERR stint: ' .. tostring(err))
 end
 
 -- create makes the record of a new job, which save writes.

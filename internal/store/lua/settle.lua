@@ -301,4 +301,4 @@ for _, j in ipairs(jobs) do
   end
   if j.any then apart(settle, j) end
 end
-return trouble or 'OK ' .. table.concat(out)
+return trouble[1] or 'OK ' .. table.concat(out)
