@@ -18,7 +18,8 @@ import (
 // suite is tests of one package, in a binary of their own.
 type suite struct {
 	dir       string // of the package
-	run, skip string // as go test has them
+	run, skip string // as go test has them, but for the servers
+	servers   string // what follows the name of a test there
 	last      bool   // for what survives the others and has no reason known
 
 	bin, binary string              // its file, and what is in it
@@ -36,18 +37,25 @@ const (
 
 // redis is where tests on several servers are run: on Redis they take half
 // the time that they take on miniredis, which compiles a script at each call.
-const redis = "/^redis$"
+// Those of tables have a level more; the ones here have not their like elsewhere.
+const (
+	redis  = "/^redis$"
+	nested = "/." + redis
+	tables = "TestAuditFindsDamage|TestPlainJob"
+)
 
 // tests are those that are run, what is quick to notice something first.
 func tests(quick, all bool) []*suite {
 	some := []*suite{
-		{dir: "internal/store", run: "Test." + redis},
-		{dir: "modeltest", run: "Test." + redis},
-		{dir: ".", run: "Test." + redis, skip: far + "|" + long + "|TestLuaEqualsRules"},
-		{dir: ".", run: "TestLuaEqualsRules" + redis},
+		{dir: "internal/store", run: "Test.", servers: redis},
+		{dir: "internal/store", run: tables, servers: nested},
+		{dir: "modeltest", run: "Test.", servers: redis},
+		{dir: ".", run: "Test.", servers: redis, skip: far + "|" + long + "|TestLuaEqualsRules"},
+		{dir: ".", run: tables, servers: nested},
+		{dir: ".", run: "TestLuaEqualsRules", servers: redis},
 	}
 	if !quick {
-		some = append(some, &suite{dir: ".", run: "(" + long + ")" + redis, skip: far, last: true})
+		some = append(some, &suite{dir: ".", run: long, servers: redis, skip: far, last: true})
 	}
 	if all {
 		some = append(some, &suite{dir: ".", run: ".", last: true})
@@ -110,7 +118,7 @@ func (s *suite) notices(script string, only bool) (string, error) {
 	return by, err
 }
 
-func alone(tests []string) string { return "^(" + strings.Join(tests, "|") + ")$" + redis }
+func alone(tests []string) string { return "^(" + strings.Join(tests, "|") + ")$" }
 
 // fails gives a test that fails twice, or ”. One that fails once may have
 // failed for another reason: the others are run without it.
@@ -132,7 +140,7 @@ func (s *suite) fails(run string) (string, error) {
 func (s *suite) first(run, skip string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	args := []string{"-test.v", "-test.short", "-test.failfast", "-test.timeout", "0", "-test.run", run, "-test.skip", skip}
+	args := []string{"-test.v", "-test.short", "-test.failfast", "-test.timeout", "0", "-test.run", "(" + run + ")" + s.servers, "-test.skip", skip}
 	if s.dir == "modeltest" {
 		args = append(args, "-rapid.seed=1", "-rapid.nofailfile")
 	}
