@@ -49,6 +49,8 @@ while at <= #ARGV do
       else j.answer, refused = 'CONFLICT ' .. old[1], true end
     elseif full[lane] or bad[lane] then
       j.answer, refused = bad[lane] or 'FULL', true
+    elseif spoilt('HLEN', KEYS[key + 3]) then -- its tasks: a new job writes none of the other keys
+      j.answer, refused = 'SPOILT', true
     else
       before[KEYS[key]] = { ARGV[at + 3], string.match(ARGV[at + 9], '^%S*') }
     end
@@ -80,11 +82,9 @@ for i, j in ipairs(jobs) do
   if j.answer then out[i] = j.answer
   elseif refused and mode == 'all' then out[i] = 'REFUSED'
   elseif j.header then out[i] = plain(j, i)
-  elseif pcall(record, j) then out[i] = 'NEW'
   else
-    out[i] = 'SPOILT'
-    redis.call('ZREM', KEYS[1], ARGV[j.at])
-    redis.call('ZREM', KEYS[2], ARGV[j.at])
+    record(j)
+    out[i] = 'NEW'
   end
 end
 for lane in pairs(rung) do ring(KEYS[7 + 2 * lane]) end
