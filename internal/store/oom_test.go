@@ -28,6 +28,8 @@ func TestF62ScriptsThatDrainAreAllowed(t *testing.T) {
 			_, err = s.Submit(ctx, "me", fmt.Sprint(2*i+2), true, []store.Submission{{Kind: "k", Plain: true, Args: []byte("1")}})
 			require.NoError(t, err)
 		}
+		_, err := s.Submit(ctx, "me", "20", true, []store.Submission{{Kind: "late", Plain: true, Start: -1000, Args: []byte("1")}})
+		require.NoError(t, err)
 		tasks := claimed(t, s, []string{"k"}, 6)
 		result := func(task int, v rules.Verdict) store.Result {
 			return store.Result{Task: &tasks[task], Verdict: v, Error: []byte("{}"), TTL: time.Hour, Spec: func() rules.Spec { return one("", "", "").Rules }}
@@ -58,6 +60,10 @@ func TestF62ScriptsThatDrainAreAllowed(t *testing.T) {
 		due, err := s.Due(ctx, time.Second)
 		require.NoError(t, err)
 		require.Equal(t, []string{"c"}, due.Cron)
+		*now += 1000
+		_, err = s.Ripen(ctx, "late")
+		require.NoError(t, err)
+		require.EqualValues(t, 1, rdb.XLen(ctx, "stint:{oom}:ready:late").Val())
 		require.NoError(t, s.Advance(ctx, []store.JobKey{{Name: "job-4", Kind: "k"}}))
 		for _, name := range []string{"job-0", "job-1"} { // one that has finished, one with a task
 			_, err = s.Delete(ctx, store.JobKey{Name: name, Kind: "k"}, "")

@@ -97,6 +97,30 @@ func TestSpoiltJobIsSubmittedApart(t *testing.T) {
 	})
 }
 
+// So it is where some of the plain jobs start later.
+func TestSpoiltKindIsPutOffApart(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "spoilt")
+		var subs []store.Submission
+		for _, kind := range []string{"bad", "good"} {
+			for _, start := range []int64{0, -time.Hour.Milliseconds(), 0, 1} {
+				subs = append(subs, store.Submission{Kind: kind, Plain: true, Args: []byte("1"), Start: start})
+			}
+		}
+		mend := spoil(t, rdb, "stint:{spoilt}:ready:bad")
+		got, err := s.Submit(ctx, "me", "1", false, subs)
+		require.NoError(t, err)
+		for i, a := range got {
+			require.Equal(t, i < 4, a.Spoilt, i)
+			require.Equal(t, i < 4, a.Entry == "", i)
+		}
+		require.Zero(t, rdb.Exists(ctx, "stint:{spoilt}:late:bad", "stint:{spoilt}:later:bad", "stint:{spoilt}:bell:bad").Val())
+		require.Equal(t, []int64{3, 1}, []int64{rdb.XLen(ctx, "stint:{spoilt}:ready:good").Val(), rdb.HLen(ctx, "stint:{spoilt}:late:good").Val()})
+		mend()
+	})
+}
+
 // Where a key that jobs share is of another type, no end of a task is lost or
 // counted twice: it is counted, where the key is not needed for that, or else
 // refused with an error that names the key, and counted when that is mended.
