@@ -2,6 +2,7 @@ package stint
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *station) claim(ctx, base context.Context) {
 		}
 		tasks, again := s.claimSurely(ctx, base, n, sated)
 		s.start(base, tasks)
+		if sated && len(tasks) > 0 {
+			runtime.Gosched() // the handler goes first, and what comes next here after it
+		}
 		s.w.slots.give(n - len(tasks))
 		sated = s.sated(len(tasks), n, again)
 	}
