@@ -112,19 +112,23 @@ func TestScalingDownIsBounded(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
-		s, _ := ticking(rdb, "scales")
-		jobs := wide(t, s, 2, 500)
-		looks(t, s)
-		for i, j := range jobs {
-			r := one("", "", "").Rules
-			r.Indexed, r.Completions, r.Parallelism = true, 500, 2
-			require.NoError(t, s.Update(ctx, j, "", 1, []byte("{}"), r))
-			require.Equal(t, 1000-(i+1)*atOnceInALook, active(t, rdb, "scales", jobs))
+		for completions, looked := range map[int]int{500: 2, 2: 0} { // what stays is looked at where it may be stopped
+			require.NoError(t, rdb.FlushDB(ctx).Err())
+			s, now := ticking(rdb, "scales")
+			jobs := wide(t, s, 2, 500)
+			looks(t, s)
+			for i, j := range jobs {
+				r := one("", "", "").Rules
+				r.Indexed, r.Completions, r.Parallelism = true, completions, 2
+				require.NoError(t, s.Update(ctx, j, "", 1, []byte("{}"), r))
+				require.Equal(t, 1000-(i+1)*atOnceInALook, active(t, rdb, "scales", jobs))
+				require.Equal(t, *now, int64(rdb.ZScore(ctx, "stint:{scales}:timers", j.Name).Val()), "it goes on at once")
+			}
+			require.NoError(t, s.Advance(ctx, jobs))
+			require.Equal(t, 1000-3*atOnceInALook+looked, active(t, rdb, "scales", jobs))
+			looks(t, s)
+			require.Equal(t, 4, active(t, rdb, "scales", jobs))
 		}
-		require.NoError(t, s.Advance(ctx, jobs))
-		require.Equal(t, 1000-3*atOnceInALook+2, active(t, rdb, "scales", jobs), "2 that it looked at stay")
-		looks(t, s)
-		require.Equal(t, 4, active(t, rdb, "scales", jobs))
 	})
 }
 
@@ -220,24 +224,34 @@ func TestDueSlotsAreWork(t *testing.T) {
 func TestHolesArePassedOverInSteps(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		ctx := t.Context()
-		s, now := steered(t, rdb, "holes", func(r *rules.Spec) { r.Indexed, r.BackoffLimit = true, 0 })
-		settled(t, ctx, s, claimed(t, s, []string{"k"}, 1), rules.Failed)
-		var done indexset.Set
-		done.AddRange(0, 4999)
-		// The record says that there were as many.
-		require.NoError(t, rdb.Set(ctx, "stint:{holes}:job:a:done", done.Bitmap(), 0).Err())
-		r, err := s.Get(ctx, "a")
-		require.NoError(t, err)
-		spec := one("", "", "").Rules
-		spec.Indexed, spec.Completions, spec.Parallelism = true, 5010, 3
-		require.NoError(t, s.Retry(ctx, r, "uid-2", done, indexset.Set{}, "", spec, []byte("{}")))
+		s, now := holed(t, rdb, "holes", 5010, 3, indexes(0, 4999))
 		for range 2 {
 			require.Zero(t, active(t, rdb, "holes", []store.JobKey{keyOfA}))
-			require.Equal(t, *now, int64(rdb.ZScore(ctx, "stint:{holes}:timers", "a").Val()))
-			require.NoError(t, s.Advance(ctx, []store.JobKey{keyOfA}))
+			require.Equal(t, *now, int64(rdb.ZScore(t.Context(), "stint:{holes}:timers", "a").Val()))
+			require.NoError(t, s.Advance(t.Context(), []store.JobKey{keyOfA}))
 		}
 		require.Equal(t, 3, active(t, rdb, "holes", []store.JobKey{keyOfA}))
 		require.Contains(t, taken(t, s, "2", 3), 5000)
 	})
+}
+
+// holed is a store with a job "a" of n completions that has been taken up again
+// with some of them done.
+func holed(t *testing.T, rdb redis.UniversalClient, queue string, n, parallelism int, done indexset.Set) (s *store.Store, now *int64) {
+	t.Helper()
+	s, now = steered(t, rdb, queue, func(r *rules.Spec) { r.Indexed, r.BackoffLimit = true, 0 })
+	settled(t, t.Context(), s, claimed(t, s, []string{"k"}, 1), rules.Failed)
+	// The record says that there were as many.
+	require.NoError(t, rdb.Set(t.Context(), "stint:{"+queue+"}:job:a:done", done.Bitmap(), 0).Err())
+	r, err := s.Get(t.Context(), "a")
+	require.NoError(t, err)
+	spec := one("", "", "").Rules
+	spec.Indexed, spec.Completions, spec.Parallelism = true, n, parallelism
+	require.NoError(t, s.Retry(t.Context(), r, "uid-2", done, indexset.Set{}, "", spec, []byte("{}")))
+	return s, now
+}
+
+func indexes(from, to int) (set indexset.Set) {
+	set.AddRange(from, to)
+	return set
 }

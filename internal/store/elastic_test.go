@@ -20,7 +20,7 @@ func resized(t *testing.T, s *store.Store, generation, n int, change func(*rules
 	r.Indexed = true
 	change(&r)
 	r.Completions, r.Parallelism = n, n
-	require.NoError(t, s.Update(t.Context(), keyOfA, "uid-1", generation, fmt.Append(nil, generation), r))
+	require.NoError(t, s.Update(t.Context(), keyOfA, "", generation, fmt.Append(nil, generation), r))
 }
 
 // lookedAt looks at jobs for as long as something is due, and audits a.
@@ -160,5 +160,21 @@ func TestWhatWaitsBeyondTakesNoPlace(t *testing.T) {
 		require.NoError(t, rdb.ZAdd(t.Context(), "stint:{place}:job:a:wait", waits...).Err())
 		*now += 10_000
 		require.Equal(t, 1, lookedAt(t, s).Active)
+	})
+}
+
+// Of a job that shrinks by thousands what stays goes on, however long it takes
+// to find what does not.
+func TestShrinkKeepsWhatStays(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, same := t.Context(), func(*rules.Spec) {}
+		s, _ := holed(t, rdb, "stays", 6000, 6000, indexes(5, 5994))
+		require.Equal(t, 10, lookedAt(t, s).Active)
+		entry := rdb.HGet(ctx, "stint:{stays}:job:a:tasks", "0").Val()
+		resized(t, s, 1, 1, same)
+		require.EqualValues(t, 5, rdb.HLen(ctx, "stint:{stays}:job:a:tasks").Val(), "not all are looked for at once")
+		require.Equal(t, 1, lookedAt(t, s).Active)
+		require.Equal(t, map[string]string{"0": entry}, rdb.HGetAll(ctx, "stint:{stays}:job:a:tasks").Val())
 	})
 }

@@ -382,12 +382,12 @@ end
 -- takes a millisecond or so: what finds nothing left is looked at again.
 local budget = 250
 
--- active_task is one: {slot, entry, unit, held by a worker, for how long}.
+-- active_task is one: {slot, entry, unit, held by a worker, for how long, or -1}.
 local function active_task(K, slot, text)
   local entry, rest = string.match(text, '^(%S+) (.*)$')
   local held = redis.pcall('XPENDING', K.ready, 'w', entry, entry, 1) -- an error where no worker has ever come
   local since = not held.err and held[1] and held[1][3]
-  return { slot, entry, unit(rest), since and true or false, since or 0 }
+  return { slot, entry, unit(rest), since and true or false, since or -1 }
 end
 
 -- some lists up to n active tasks.
@@ -439,7 +439,6 @@ end
 -- less_advanced orders tasks: those that no worker holds, then the later
 -- claimed, the younger, and of equals the lowest slot.
 local function less_advanced(a, b)
-  if a[4] ~= b[4] then return b[4] end
   if a[5] ~= b[5] then return a[5] < b[5] end
   local am, bm = tonumber(string.match(a[2], '^%d+')), tonumber(string.match(b[2], '^%d+'))
   if am ~= bm then return am > bm end
