@@ -178,6 +178,11 @@ func TestLooksAreApart(t *testing.T) {
 			r, err := s.Get(ctx, name)
 			require.NoError(t, err)
 			require.Equal(t, "DeadlineExceeded", r.Reason)
+			_, err = s.Delete(ctx, store.JobKey{Name: name, Kind: "k"}, "")
+			require.NoError(t, err)
+		}
+		for _, e := range rdb.XRevRangeN(ctx, "stint:{apart}:events", "+", "-", 2).Val() {
+			require.Equal(t, []any{"Deleted", ""}, []any{e.Values["e"], e.Values["r"]}, "deleted for no reason of its own")
 		}
 	})
 }

@@ -32,6 +32,10 @@ func TestAuditReadsEveryPage(t *testing.T) {
 		r.Indexed, r.Completions, r.Parallelism = true, 600, 300
 		require.NoError(t, s.Update(ctx, jobs[0], "", 1, []byte("{}"), r))
 		looks(t, s)
+		for _, part := range []string{"tasks", "ends"} { // a large hash is read in pages, and one that has had something long
+			require.NoError(t, rdb.HSet(ctx, prefix+"job:a:"+part, "long", strings.Repeat("x", 1000)).Err())
+			require.NoError(t, rdb.HDel(ctx, prefix+"job:a:"+part, "long").Err())
+		}
 		faults := func() (all []string) {
 			t.Helper()
 			found, err := s.AuditJobs(ctx, jobs)
@@ -87,15 +91,19 @@ func TestAuditReadsEveryTimer(t *testing.T) {
 		ctx, prefix := t.Context(), "stint:{pages}:"
 		s, now := ticking(rdb, "pages")
 		wide(t, s, 1, 1)
+		data := strings.Repeat("x", 1000) // so that they are read in pages
 		for i := range 300 {
 			name := fmt.Sprint("c-", i)
-			require.NoError(t, s.PutCron(ctx, name, "", "1", []byte("{}"), *now+1000, nil))
+			require.NoError(t, s.PutCron(ctx, name, "", "1", []byte(data), *now+1000, nil))
 			if i%100 == 0 {
 				require.NoError(t, rdb.ZRem(ctx, prefix+"timers", "cron/"+name).Err())
 			}
 		}
 		require.NoError(t, rdb.ZAdd(ctx, prefix+"pasts", redis.Z{Score: 1, Member: "p"}, redis.Z{Score: 1, Member: "q"}).Err())
 		require.NoError(t, rdb.ZAdd(ctx, prefix+"timers", redis.Z{Score: 1, Member: "past/p"}, redis.Z{Score: 1, Member: "a"}, redis.Z{Score: 1e15, Member: "ghost"}).Err())
+		for i := range 500 {
+			require.NoError(t, rdb.ZAdd(ctx, prefix+"timers", redis.Z{Score: 1, Member: fmt.Sprint("lack/o-", i)}).Err())
+		}
 		var found []string
 		armed := map[string]bool{}
 		for n, cursor := 0, "0"; n >= 0 || cursor != ""; {
@@ -106,7 +114,7 @@ func TestAuditReadsEveryTimer(t *testing.T) {
 			}
 			for _, c := range crons {
 				armed[c.Name] = c.Timer
-				require.Equal(t, []string{"1", "{}"}, []string{c.Cron.Version, string(c.Cron.Data)})
+				require.Equal(t, []string{"1", data}, []string{c.Cron.Version, string(c.Cron.Data)})
 			}
 			n, cursor = next, after
 		}
@@ -114,5 +122,38 @@ func TestAuditReadsEveryTimer(t *testing.T) {
 		require.Len(t, armed, 300)
 		maps.DeleteFunc(armed, func(_ string, is bool) bool { return is })
 		require.Equal(t, map[string]bool{"c-0": false, "c-100": false, "c-200": false}, armed)
+	})
+}
+
+// Plain jobs that start later are as they should be before they start, while
+// they wait for a worker or have one, and when one of them has got a record.
+func TestAuditOfWhatStartsLater(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "later")
+		found := func() (all []store.Fault) {
+			t.Helper()
+			for from, more := "", true; more; more = from != "" {
+				page, next, err := s.AuditLate(ctx, "k", from)
+				require.NoError(t, err)
+				all, from = append(all, page...), next
+			}
+			return all
+		}
+		for i := range 6 {
+			_, err := s.Submit(ctx, "me", fmt.Sprint(i+1), false, []store.Submission{{Kind: "k", Plain: true, Start: -1000 * int64(1+i%2), Args: []byte("1")}})
+			require.NoError(t, err)
+		}
+		require.Empty(t, found())
+		*now += 1000
+		_, err := s.Ripen(ctx, "k")
+		require.NoError(t, err)
+		require.Empty(t, found())
+		tasks := claimed(t, s, []string{"k"}, 3)
+		require.NoError(t, s.Adopt(ctx, &tasks[0], "w", one("", "", "").Rules))
+		require.Empty(t, found())
+		require.NoError(t, rdb.XDel(ctx, "stint:{later}:ready:k", tasks[1].Entry).Err())
+		require.Equal(t, []store.Fault{{Rule: "I6", Job: tasks[1].Job, Detail: "it has started, and its entry is not there"}}, found())
 	})
 }

@@ -163,9 +163,9 @@ func TestRetryReplacesWhatWasRead(t *testing.T) {
 		require.Zero(t, rdb.Exists(ctx, prefix+"job:a:data", prefix+"job:a:ends", prefix+"job:a:wait").Val())
 		var told []string
 		for _, m := range rdb.XRange(ctx, prefix+"events", "-", "+").Val() {
-			told = append(told, fmt.Sprint(m.Values["e"], " ", m.Values["u"]))
+			told = append(told, fmt.Sprint(m.Values["e"], " ", m.Values["u"], " ", m.Values["r"]))
 		}
-		require.Equal(t, []string{"Submitted uid-1", "Failed uid-1", "Deleted uid-1", "Submitted uid-2"}, told[max(0, len(told)-4):])
+		require.Equal(t, []string{"Submitted uid-1 ", "Failed uid-1 FailedIndexes", "Deleted uid-1 ", "Submitted uid-2 "}, told[max(0, len(told)-4):])
 		require.NoError(t, deleted(ctx, s, "uid-2"))
 		require.ErrorIs(t, again(fresh, "uid-3", indexset.Set{}, indexset.Set{}), store.ErrGone)
 	})

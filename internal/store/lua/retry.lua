@@ -18,6 +18,7 @@ for i, key in ipairs({ K.done, K.bad }) do -- indexes are opened, and never clos
   if #ARGV[3 + i] > most then return too_long('retry', #ARGV[3 + i], most) end
 end
 
+J.reason = ''
 emit(K, J, 'Deleted')
 redis.call('UNLINK', K.tasks, K.ends, K.wait, K.data, K.done, K.bad)
 redis.call('HDEL', K.job, 'phase', 'reason', 'message', 'error', 'log', 'lacks', 'memory')
