@@ -53,13 +53,13 @@ if tonumber(last[1] or 0) > tonumber(op) then return out[1] end
 
 redis.call('HDEL', KEYS[1], '') -- a script that begins with it may write when memory is out: so a full queue can drain
 redis.call('HSET', KEYS[1], me, op .. ' ' .. ARGV[5])
-local claimed = {}
+local claimed, wrong = {}, nil
 for i = 4, #KEYS, 2 do
   if max <= 0 then break end
   local stream = (i - 2) / 2
   local n = math.min(max, tonumber(ARGV[5 + stream] or max))
   local entries = fresh(KEYS[i], n)
-  if entries.err then return entries end
+  if entries.err then wrong = entries end -- of this lane: the others' tasks are handed over
   if #entries > 0 then -- no other claim has got any between its first and its last
     claimed[#claimed + 1] = stream .. ' ' .. entries[1][1] .. ' ' .. entries[#entries][1]
   end
@@ -67,5 +67,6 @@ for i = 4, #KEYS, 2 do
   max = max - #entries
   if #entries == n then ring(KEYS[i + 1]) end
 end
+if wrong and #claimed == 0 then return wrong end
 redis.call('HSET', KEYS[2], 'op', op, 'claimed', table.concat(claimed, ' '))
 return table.concat(out, '\n')
