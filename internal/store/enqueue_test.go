@@ -159,6 +159,25 @@ func TestFirstToStartSetsTheTimer(t *testing.T) {
 	})
 }
 
+// What starts in its time wakes a worker then.
+func TestWhatStartsLaterRings(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "rings")
+		_, err := s.Submit(ctx, "me", "1", false, []store.Submission{{Kind: "k", Args: []byte("1"), Plain: true, Start: -1000}})
+		require.NoError(t, err)
+		for _, want := range []int64{0, 1, 0} {
+			more, err := s.Ripen(ctx, "k")
+			require.NoError(t, err)
+			require.False(t, more)
+			require.Equal(t, want, rdb.LLen(ctx, "stint:{rings}:bell:k").Val())
+			rdb.Del(ctx, "stint:{rings}:bell:k")
+			*now += 1000
+		}
+	})
+}
+
 // What the submitter's key holds and is no answer is written over.
 func TestUnknownAnswersAreNone(t *testing.T) {
 	t.Parallel()
