@@ -378,7 +378,7 @@ func TestDamagedLateJobHarmsNoOther(t *testing.T) {
 		require.NoError(t, rdb.Del(ctx, late).Err())
 		require.NoError(t, rdb.Set(ctx, late, "x", 0).Err())
 		_, err = q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Millisecond})
-		require.ErrorContains(t, err, "WRONGTYPE")
+		require.ErrorIs(t, err, stint.ErrUnreadable)
 		_, err = q.SubmitRaw(ctx, stint.Submission{Kind: "other", Args: []byte("{}"), Spec: stint.JobSpec{Delay: time.Hour}})
 		require.NoError(t, err)
 		plain, err := q.Submit(ctx, work{})

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,29 @@ func TestSpoiltKindIsPutOffApart(t *testing.T) {
 		require.Zero(t, rdb.Exists(ctx, "stint:{spoilt}:late:bad", "stint:{spoilt}:later:bad", "stint:{spoilt}:bell:bad").Val())
 		require.Equal(t, []int64{3, 1}, []int64{rdb.XLen(ctx, "stint:{spoilt}:ready:good").Val(), rdb.HLen(ctx, "stint:{spoilt}:late:good").Val()})
 		mend()
+
+		// What waits for its start has keys of its own, without which others do.
+		for i, key := range []string{"late:bad", "later:bad"} {
+			mend := spoil(t, rdb, "stint:{spoilt}:"+key)
+			for _, all := range []bool{false, true} {
+				for op, more := range [][]store.Submission{subs, append(slices.Clip(subs), one(fmt.Sprint("with-a-record-", key, all), "uid-1", ""))} {
+					before := keyspace(t, rdb)
+					me := fmt.Sprint(i, all, op)
+					got, err := s.Submit(ctx, me, "1", all, more)
+					require.NoError(t, err)
+					for i, a := range got {
+						starts := i == 1 || i == 3 // those with a start, also one that has passed
+						require.Equal(t, []bool{starts, !starts && all && op == 1}, []bool{a.Spoilt, a.Refused}, i)
+					}
+					if all && op == 1 {
+						after := keyspace(t, rdb)
+						delete(after, "stint:{spoilt}:sub:"+me)
+						require.Equal(t, before, after)
+					}
+				}
+			}
+			mend()
+		}
 	})
 }
 

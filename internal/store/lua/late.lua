@@ -6,7 +6,7 @@
 -- ARGV[1] now  ARGV[2] operation  ARGV[3] number of kinds, ARGV[4..] their names
 -- then per run of jobs that differ in their args alone: kind no., header, how many, args of each; where they start later
 -- the kind no. is negative, and the header that of put_off
--- returns one line per job: its entry, or its id where it starts later, or 'SPOILT' the stream of its
+-- returns one line per job: its entry, or its id where it starts later, or 'SPOILT' a key of its
 -- kind holds something else
 local now, op, nkinds = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local before = repeated(KEYS[1], op)
@@ -15,15 +15,20 @@ local long = oversized('submit', 4 + nkinds, #ARGV)
 if long then return long end
 
 local out, call, at, rings, bad = {}, redis.call, 4 + nkinds, {}, {}
-for kind = 1, nkinds do bad[kind] = spoilt('XLEN', KEYS[1 + 2 * kind]) end
+for kind = 1, nkinds do
+  local waits = 1 + 2 * (nkinds + kind)
+  bad[kind] = spoilt('XLEN', KEYS[1 + 2 * kind])
+  bad[-kind] = bad[kind] or spoilt('HLEN', KEYS[waits], 'ZCARD', KEYS[waits + 1])
+end
 call('SADD', KEYS[2], unpack(ARGV, 4, 3 + nkinds)) -- first: where the key is spoilt nothing is stored
 while at < #ARGV do
   local kind, header, last, l = tonumber(ARGV[at]), ARGV[at + 1], at + 2 + ARGV[at + 2], nil
+  local wrong = bad[kind]
   if kind < 0 then
     kind = -kind
-    if not bad[kind] then l, header = put_off(1 + 2 * (nkinds + kind), ARGV[3 + kind], header, now) end
+    if not wrong then l, header = put_off(1 + 2 * (nkinds + kind), ARGV[3 + kind], header, now) end
   end
-  if bad[kind] then
+  if wrong then
     for _ = at + 3, last do out[#out + 1] = 'SPOILT' end
   elseif l then
     for i = at + 3, last do out[#out + 1] = put_one(l, #out, ARGV[i]) end

@@ -59,6 +59,11 @@ while at <= #ARGV do
   end
 end
 
+for _, j in ipairs(jobs) do
+  local waits = j.later and key + 2 * (j.lane - 1)
+  if waits and not j.answer and spoilt('HLEN', KEYS[waits], 'ZCARD', KEYS[waits + 1]) then j.answer, refused = 'SPOILT', true end
+end
+
 local function record(j)
   local a = j.at
   local K = keys(j.key, 6 + 2 * j.lane)
