@@ -153,3 +153,32 @@ func TestMixedResultsKeepTheirOutcomes(t *testing.T) {
 		require.Equal(t, 2, r.Failed)
 	})
 }
+
+// Tasks of a worker are given up for it only while it is silent.
+func TestNothingIsGivenUpOfWhoBeats(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "silent")
+		_, err := s.Submit(ctx, "me", "1", true, []store.Submission{one("a", "uid-1", ""), {Kind: "k", Plain: true, Args: []byte("1")}})
+		require.NoError(t, err)
+		tasks := claimed(t, s, []string{"k"}, 2)
+		beat := rdb.HGet(ctx, "stint:{silent}:beats", "w").Val()
+		require.NotEmpty(t, beat)
+		lost := make([]store.Result, 2)
+		for i := range tasks {
+			lost[i] = store.Result{Task: &tasks[i], Verdict: rules.Lost, Delay: -1, Error: []byte("{}"), Spec: func() rules.Spec { return one("", "", "").Rules }}
+		}
+		before := keyspace(t, rdb)
+		for _, g := range []store.Guard{{Worker: "w", Beat: "0 1000"}, {Worker: "other", Beat: beat}} {
+			for _, o := range s.Settle(ctx, lost, g, 0) {
+				require.ErrorIs(t, o.Err, store.ErrAlive)
+				require.False(t, o.Counted)
+			}
+			require.Equal(t, before, keyspace(t, rdb))
+		}
+		for _, o := range s.Settle(ctx, lost, store.Guard{Worker: "w", Beat: beat}, 0) {
+			require.NoError(t, o.Err)
+			require.True(t, o.Counted)
+		}
+	})
+}
