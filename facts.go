@@ -85,7 +85,11 @@ func (q *Queue) facts(ctx context.Context, name string) (*facts, error) {
 	if f.now, err = q.store.Now(ctx); err != nil {
 		return nil, err
 	}
-	if f.waiting, err = q.store.Waiting(ctx, r.Name, f.now, f.inPlace()); err != nil {
+	if r.Plain {
+		if r.RetryAt > f.now {
+			f.waiting = store.Waiting{Late: 1, Next: r.RetryAt}
+		}
+	} else if f.waiting, err = q.store.Waiting(ctx, r.Name, f.now, f.inPlace()); err != nil {
 		return nil, err
 	}
 	if f.crew, err = q.crewOf(ctx, r.Kind); err != nil {
@@ -126,7 +130,7 @@ func (f *facts) tasks(ctx context.Context, q *Queue) ([]store.Running, error) {
 		return q.store.Tasks(ctx, f.record.Name, f.record.Lane())
 	}
 	worker, err := q.store.Holder(ctx, f.record.Kind, f.record.Entry)
-	return []store.Running{{Entry: f.record.Entry, Attempt: 1, Worker: worker}}, err
+	return []store.Running{{Entry: f.record.Entry, Attempt: f.record.Attempts, Worker: worker}}, err
 }
 
 // crewOf reads who is alive, and who of them takes tasks of a kind.

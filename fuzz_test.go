@@ -60,7 +60,7 @@ func FuzzCodes(f *testing.F) {
 // FuzzStored: whatever others have put into Redis, reading it as what is kept
 // of a plain job, a cron job, an object or a spec gives a value or an error.
 func FuzzStored(f *testing.F) {
-	f.Add(keptRecord([]byte(`{"labels":{"a":"b"}}`), []byte(`{"n":1}`), []byte("2")))
+	f.Add(store.KeptRecord(&store.Task{Spec: []byte(`{"labels":{"a":"b"}}`), Args: []byte(`{"n":1}`)}, []byte("2")))
 	f.Add([]byte(`{"name":"c","schedule":"@daily","jobKind":"k","rawArgs":"e30="}`))
 	f.Add([]byte(`{"uid":"u","created":1,"data":{"a":"b"},"sealed":{"c":"AA=="}}`))
 	f.Add([]byte(`{"completions":3,"resources":{"limits":{"memory":"1Gi"}},"mounts":[{"configMap":"a"}]}`))
@@ -68,8 +68,8 @@ func FuzzStored(f *testing.F) {
 	ring := Key{ID: "k1", Secret: NewSecretValue("32 bytes from where secrets are.")}
 	q := NewQueue("fuzz", nil, QueueConfig{Keys: []Key{ring}})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if k, err := parseKept(data); err == nil {
-			again, err := parseKept(keptRecord(k.Spec, k.Args, k.Result))
+		if k, err := store.ParseKept(data); err == nil {
+			again, err := store.ParseKept(store.KeptRecord(&store.Task{Spec: k.Spec, Args: k.Args, Tries: k.Tries}, k.Result))
 			require.NoError(t, err)
 			require.Equal(t, k, again)
 		}

@@ -32,7 +32,7 @@ func FuzzJob(f *testing.F) {
 	q := fuzzQueue(f)
 	f.Add([]byte(`{"completions":2,"completionMode":"Indexed","backoff":{"initial":"1s"}}`), []byte(`{}`), `a\ud83d\ude00"`, `A 1 2 3;`, int64(1), uint8(0))
 	f.Add([]byte(`{"completions":-9223372036854775808,"ttlSecondsAfterFinished":"x"}`), []byte("\x00stint\x01\x02k1"), `\`, `;;`, int64(-1), uint8(1))
-	f.Add(keptRecord([]byte(`{"labels":{}}`), []byte("1"), []byte("2")), []byte(nil), `\u`, "", int64(1)<<62, uint8(2))
+	f.Add([]byte(`{"labels":{}}`), []byte(nil), `\u`, "", int64(1)<<62, uint8(2))
 	f.Add([]byte(`{"successPolicy":{"rules":[{}]},"podFailurePolicy":{}}`), []byte("x"), "", "1 config/a b", int64(7), uint8(3))
 	phases := []string{"", "Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "x"}
 	f.Fuzz(func(t *testing.T, spec, args []byte, text, log string, n int64, sort uint8) {
@@ -41,9 +41,6 @@ func FuzzJob(f *testing.F) {
 			FateAt: n, EndedAt: -n, StartedAt: n, SuspendedAt: n, RetryAt: n, Active: int(n), Failed: int(-n), Suspended: n%2 == 0,
 		}
 		r.Phase = rules.Phase(phases[int(sort)%len(phases)])
-		if sort%2 == 0 {
-			r.Kept = spec
-		}
 		job, err := q.job(r)
 		if err != nil {
 			require.ErrorIs(t, err, ErrUnreadable)

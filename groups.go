@@ -3,7 +3,6 @@ package stint
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -102,14 +101,4 @@ func (g *grouping) add(slot int, ms int64, data []byte) {
 	if _, known := one.Workers[e.Worker]; known || len(one.Workers) < groupWorkers {
 		one.Workers[e.Worker]++
 	}
-}
-
-// attemptError reads what is kept of an error.
-func attemptError(slot int, ms int64, data []byte) AttemptError {
-	var e AttemptError
-	if err := json.Unmarshal(data, &e); err != nil {
-		e.Message = "unreadable record of an error: " + err.Error()
-	}
-	e.Index, e.At = slot, at(ms)
-	return e
 }

@@ -84,11 +84,11 @@ func (q *Queue) Events(ctx context.Context, name string) ([]JobEvent, error) {
 }
 
 func happenedTo(r *store.Record) []store.Happened {
-	if r.Plain && r.StartedAt == 0 {
+	if r.Plain && r.Attempts == 0 {
 		return nil
 	}
 	if r.Plain {
-		return []store.Happened{{Reason: EventSuccessfulCreate, Count: 1, First: r.StartedAt, Last: r.StartedAt}}
+		return []store.Happened{{Reason: EventSuccessfulCreate, Count: r.Attempts, First: r.StartedAt, Last: r.LastStart}}
 	}
 	return r.Happened()
 }

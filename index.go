@@ -3,7 +3,6 @@ package stint
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 )
 
@@ -51,16 +50,16 @@ func (q *Queue) Index(ctx context.Context, name string, index int) (IndexInfo, e
 	}
 	info := IndexInfo{Index: index, State: IndexPending}
 	if r.Plain {
+		info.Errors = attemptErrors(index, r.Errors())
 		switch {
 		case job.Finished():
-			info.State = IndexSucceeded
-			k, err := parseKept(r.Kept)
-			info.Result = nonEmpty(k.Result)
-			return info, err
+			info.State, info.Result = IndexSucceeded, nonEmpty(r.Result)
 		case r.Active > 0:
 			info.State = IndexActive
-			info.Task = &TaskInfo{Attempt: 1, Token: r.Entry, ReadyAt: entryTime(r.Entry)}
+			info.Task = &TaskInfo{Attempt: r.Attempts, Token: r.Entry, ReadyAt: entryTime(r.Entry)}
 			info.Task.Worker, err = q.store.Holder(ctx, r.Kind, r.Entry)
+		case r.Attempts > 0:
+			info.State, info.RetryAt = IndexRetrying, at(r.RetryAt)
 		}
 		return info, err
 	}
@@ -84,10 +83,7 @@ func (q *Queue) readIndex(ctx context.Context, job *Job, lane string, info *Inde
 	case s.Again:
 		info.State, info.RetryAt = IndexRetrying, at(s.Due)
 	}
-	for _, e := range s.Errors {
-		info.Errors = append(info.Errors, attemptError(info.Index, e.At, e.Data))
-	}
-	slices.SortFunc(info.Errors, func(a, b AttemptError) int { return a.Attempt - b.Attempt })
+	info.Errors = attemptErrors(info.Index, s.Errors)
 	info.Result, info.Checkpoint = s.Result, s.Checkpoint
 	if p := (IndexProgress{Index: info.Index}); s.Progress != nil && json.Unmarshal(s.Progress, &p) == nil {
 		info.Progress = &p

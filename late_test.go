@@ -339,7 +339,7 @@ func TestPlainJobMovesWhileItIsSteered(t *testing.T) {
 			claim.Op += "0"
 			require.Len(t, claimed.Tasks, 1)
 			hook.do = func() {
-				o := q.store.Settle(ctx, []store.Result{{Task: &claimed.Tasks[0], TTL: time.Hour, Record: keptRecord(nil, []byte("{}"), nil)}}, store.Guard{}, 0)
+				o := q.store.Settle(ctx, []store.Result{{Task: &claimed.Tasks[0], TTL: time.Hour, Record: store.KeptRecord(&store.Task{Args: []byte("{}")}, nil)}}, store.Guard{}, 0)
 				require.NoError(t, o[0].Err)
 				require.True(t, o[0].Counted)
 			}

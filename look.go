@@ -81,11 +81,13 @@ func (q *Queue) plainSpan(ctx context.Context, name string) (*store.Span, error)
 		return nil, err
 	}
 	span := &store.Span{UID: r.UID, Completions: 1, Parallelism: 1, Whole: true}
-	if r.Active > 0 {
-		span.Active = []int{0}
-	}
-	if r.Succeeded > 0 {
+	switch {
+	case r.Succeeded > 0:
 		span.Done = []byte{0x80}
+	case r.Active > 0:
+		span.Active = []int{0}
+	case r.Attempts > 0:
+		span.Again = []int{0}
 	}
 	return span, nil
 }

@@ -197,7 +197,7 @@ func (s *station) keep(t *RawTask, r *store.Result) {
 	}
 	r.TTL = ttl
 	if ttl > 0 || r.Result != nil {
-		r.Record = keptRecord(t.task.Spec, t.task.Args, r.Result)
+		r.Record = store.KeptRecord(t.task, r.Result)
 	}
 }
 

@@ -64,16 +64,8 @@ func (q *Queue) job(r *store.Record) (*Job, error) {
 		Name: r.Name, UID: r.UID, Queue: q.name, Kind: r.Kind, Generation: int64(r.Generation), Owner: r.Owner,
 		CreatedAt: time.UnixMilli(r.Created), Args: r.Args,
 	}
-	data := r.Spec
-	if r.Kept != nil {
-		k, err := parseKept(r.Kept)
-		if err != nil {
-			return nil, fmt.Errorf("%w: job %.300q: %w", ErrUnreadable, r.Name, err)
-		}
-		data, j.Args = k.Spec, k.Args
-	}
-	if len(data) > 0 {
-		if err := json.Unmarshal(data, &j.Spec); err != nil {
+	if len(r.Spec) > 0 {
+		if err := json.Unmarshal(r.Spec, &j.Spec); err != nil {
 			return nil, fmt.Errorf("%w: job %.300q: spec: %w", ErrUnreadable, r.Name, err)
 		}
 	}
@@ -375,61 +367,6 @@ func (q *Queue) listPast(ctx context.Context, limit int, token string) ([]*store
 		return records, "past:" + pasts[i+1], err
 	}
 	return records, "", err
-}
-
-// TaskInfo is an active task of a job, as others see it.
-type TaskInfo struct {
-	Index   int
-	Attempt int
-	Token   string
-	Worker  string    // "" while none has it
-	ReadyAt time.Time // since when a worker could have it
-}
-
-// Tasks reads the active tasks of a job, at most 500, by index.
-func (q *Queue) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
-	r, err := q.find(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if r.Plain {
-		if r.Active == 0 {
-			return nil, nil
-		}
-		return []TaskInfo{{Attempt: 1, Token: r.Entry, ReadyAt: entryTime(r.Entry)}}, nil
-	}
-	running, err := q.store.Tasks(ctx, name, r.Lane())
-	out := make([]TaskInfo, len(running))
-	for i, t := range running {
-		out[i] = TaskInfo{Index: t.Slot, Attempt: t.Attempt, Token: t.Entry, Worker: t.Worker, ReadyAt: entryTime(t.Entry)}
-	}
-	return out, err
-}
-
-// AttemptError is what is kept of a failed attempt.
-type AttemptError struct {
-	Index   int       `json:"-"`
-	Attempt int       `json:"attempt"`
-	At      time.Time `json:"-"` // when it was counted
-	Worker  string    `json:"worker"`
-	Outcome string    `json:"outcome"` // "Failed", "Ignored", "IndexFailed", "JobFailed" or "Lost"
-	Code    int       `json:"code,omitempty"`
-	Rule    *int      `json:"rule,omitempty"` // of the failure policy that matched
-	Message string    `json:"message"`
-	Stack   string    `json:"stack,omitempty"` // of a panic
-}
-
-// Errors reads the last errors of a job: of each index the last five, and of
-// a job 10,000 at most. They come in no order.
-func (q *Queue) Errors(ctx context.Context, name string) iter.Seq2[AttemptError, error] {
-	return func(yield func(AttemptError, error) bool) {
-		var page []AttemptError
-		pages(yield, &page, func(cursor uint64) (uint64, error) {
-			return q.store.Failures(ctx, name, cursor, func(slot int, ms int64, data []byte) {
-				page = append(page, attemptError(slot, ms, data))
-			})
-		})
-	}
 }
 
 // pages yields what read appends to page, until its cursor is 0 again.

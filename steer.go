@@ -61,11 +61,7 @@ func (q *Queue) adopt(ctx context.Context, r *store.Record) error {
 	if err != nil {
 		return err
 	}
-	t := &store.Task{Kind: r.Kind, Entry: r.Entry, Plain: true, Spec: r.Spec, Args: r.Args, Job: r.Name, UID: r.Name}
-	if r.Kept != nil {
-		k, _ := parseKept(r.Kept)
-		t.Spec, t.Args = k.Spec, k.Args
-	}
+	t := &store.Task{Kind: r.Kind, Entry: r.Entry, Plain: true, Spec: r.Spec, Args: r.Args, Job: r.Name, UID: r.Name, Tries: r.Tries}
 	return q.store.AdoptFor(ctx, t, started(j).rules(), r)
 }
 

@@ -55,7 +55,7 @@ type WatchOptions struct {
 // Watch goes over what happens to the jobs of a queue, without end: leave the
 // loop, or cancel ctx. About the last 10,000 events are kept; a From before
 // these is [ErrExpired]. Plain jobs have no events until they get a record,
-// by their first failure or by being steered. It goes on through failures of
+// when they fail for good or are steered. It goes on through failures of
 // Redis.
 func (q *Queue) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
@@ -234,7 +234,7 @@ func (q *Queue) result(ctx context.Context, name string, end *Event) ([]byte, er
 		if len(end.kept) == 0 {
 			return nil, nil
 		}
-		k, err := parseKept(end.kept)
+		k, err := store.ParseKept(end.kept)
 		return nonEmpty(k.Result), err
 	}
 	r, err := q.find(ctx, name)
@@ -242,8 +242,7 @@ func (q *Queue) result(ctx context.Context, name string, end *Event) ([]byte, er
 		return nil, err
 	}
 	if r.Plain {
-		k, err := parseKept(r.Kept)
-		return nonEmpty(k.Result), err
+		return nonEmpty(r.Result), r.Err
 	}
 	return q.store.Result(ctx, name, 0)
 }
@@ -278,11 +277,10 @@ func Results[R any](ctx context.Context, q *Queue, name string) iter.Seq2[IndexR
 				next, err := q.store.Results(ctx, name, cursor, add)
 				return next, firstError(err, bad)
 			}
-			k, err := parseKept(r.Kept)
-			if err == nil && len(k.Result) > 0 {
-				add(0, k.Result)
+			if len(r.Result) > 0 {
+				add(0, r.Result)
 			}
-			return 0, firstError(err, bad)
+			return 0, firstError(r.Err, bad)
 		})
 	}
 }

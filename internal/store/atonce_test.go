@@ -32,7 +32,7 @@ func TestResultsArePacked(t *testing.T) {
 			name := fmt.Sprint(i % jobs)
 			results[i] = Result{Task: &Task{Job: name, UID: name}, Verdict: rules.Failed}
 		}
-		ended, plain := group(results)
+		ended, plain := group(results, Guard{})
 		require.Empty(t, plain)
 		var seen []int
 		for _, call := range pack(ended) {

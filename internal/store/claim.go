@@ -25,6 +25,7 @@ type Task struct {
 	Failures int
 	Ignored  int
 	Lost     int
+	Tries    *Tries // earlier attempts of a plain job
 }
 
 // Claim is a worker's wish for tasks.
@@ -126,6 +127,10 @@ func (t *Task) readHeader(header string) (spec string) {
 		t.Job, header = PlainName(t.Kind, id), rest
 	}
 	t.UID = t.Job
+	t.Tries, header = cutTries(header)
+	if t.Tries != nil {
+		t.Attempt, t.Failures, t.Ignored = t.Tries.count()+1, t.Tries.Failed, t.Tries.Ignored
+	}
 	return strings.TrimPrefix(header, "P")
 }
 

@@ -20,9 +20,9 @@ import "strconv"
 //	job:<n>:data    hash    u: counts, r: result, c: checkpoint,
 //	                        p: progress of a slot, e: its errors, T and
 //	                        t: when how many ended                       settle, note           with the job
-//	late:<kind>     hash    plain jobs that start later: id -> what they
-//	                        are, and when they have started @<entry>     submit, ripen          settled
-//	later:<kind>    zset    id -> start, of those that wait for it       submit                 ripen
+//	late:<kind>     hash    plain jobs that start later or again: id ->
+//	                        what they are, or, started, @<entry>         submit, postpone       settled
+//	later:<kind>    zset    id -> start, of those that wait for it       submit, postpone       ripen
 //	timers          zset    <name>, cron/<name>, past/<name>,
 //	                        lack/<object>, late/<kind> -> due            sync, cron, finish     done
 //	jobs            zset    name -> created, of jobs with a record       submit, settle         with the job

@@ -17,6 +17,7 @@ import (
 // known by an id like that of an entry, of the time of its submission and a
 // number so large that Redis gives it to none. When its time has come it gets
 // an entry that names it, and the id leads to that until its task is settled.
+// So does one that waits for another attempt: its id is its first entry.
 
 // lateDigits is how many digits the number in such an id has.
 const lateDigits = 19
@@ -46,18 +47,18 @@ func cutLate(header string) (id, rest string, ok bool) {
 		return "", header, false
 	}
 	id, rest, _ = strings.Cut(text, " ")
-	if _, same, ok := SplitPlain("k-" + id); !ok || same != id || !isLate(id) {
+	if _, same, ok := SplitPlain("k-" + id); !ok || same != id {
 		return "", header, false
 	}
 	return id, rest, true
 }
 
-// lateID is the id of a plain task's job, "" where that did not start later.
+// lateID is the id of a plain task's job, "" where its entry is that.
 func (t *Task) lateID() string {
-	if !t.Plain || t.Entry != "" && strings.HasSuffix(t.Job, t.Entry) {
+	if !t.Plain {
 		return ""
 	}
-	if _, id, ok := SplitPlain(t.Job); ok && isLate(id) {
+	if _, id, ok := SplitPlain(t.Job); ok && id != t.Entry {
 		return id
 	}
 	return ""
@@ -74,32 +75,48 @@ func (s *Store) Ripen(ctx context.Context, kind string) (more bool, err error) {
 // getLate reads a plain job that waits for its start, or the entry that it
 // got when it started; neither where it is gone.
 func (s *Store) getLate(ctx context.Context, kind, id string) (r *Record, entry string, err error) {
-	text, err := s.rdb.HGet(ctx, s.keys.late(kind), id).Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, "", nil
+	var job *redis.StringCmd
+	var due *redis.FloatCmd
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		job = p.HGet(ctx, s.keys.late(kind), id)
+		due = p.ZScore(ctx, s.keys.later(kind), id)
+		return nil
+	})
+	if redis.HasErrorPrefix(err, "WRONGTYPE") && !isLate(id) {
+		return nil, "", nil // of most jobs nothing was there
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, "", s.seen(ctx, err)
 	}
-	if entry, started := strings.CutPrefix(text, "@"); started {
+	text := job.Val()
+	if entry, started := strings.CutPrefix(text, "@"); started || text == "" {
 		return nil, entry, nil
 	}
-	r = lateRecord(kind, id, text)
+	r = lateRecord(kind, id, text, int64(due.Val()))
 	return r, "", r.Err
 }
 
 // lateRecord reads what hold of putoff.lua keeps, or what others have put there.
-func lateRecord(kind, id, text string) *Record {
+func lateRecord(kind, id, text string, due int64) *Record {
 	name := PlainName(kind, id)
 	length, rest, ok := strings.Cut(text, " ")
 	n := atoi(length)
-	if !ok || n < 1 || n > len(rest) || rest[0] != 'P' {
+	if !ok || n < 1 || n > len(rest) {
+		n, rest = 0, ""
+	}
+	tries, spec := cutTries(rest[:n])
+	if spec == "" || spec[0] != 'P' {
 		return &Record{Name: name, Err: fmt.Errorf("%w: job %.300q: it cannot be started", ErrUnreadable, name)}
 	}
-	return &Record{
+	r := &Record{
 		Name: name, UID: name, Kind: kind, Generation: 1, Created: EntryTime(id), Plain: true,
-		Spec: []byte(rest[1:n]), Args: []byte(rest[n:]),
+		Spec: []byte(spec[1:]), Args: []byte(rest[n:]),
 	}
+	if tries != nil {
+		r.tell(tries, tries.count(), tries.Last)
+		r.RetryAt = due
+	}
+	return r
 }
 
 // ListLate reads up to n plain jobs of a kind that wait for their start, by
@@ -109,13 +126,21 @@ func (s *Store) ListLate(ctx context.Context, kind, token string, n int, newest 
 	if err != nil || len(ids) == 0 {
 		return nil, "", err
 	}
-	values, err := s.rdb.HMGet(ctx, s.keys.late(kind), ids...).Result()
-	if err != nil {
+	var values *redis.SliceCmd
+	dues := make([]*redis.FloatCmd, len(ids))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		values = p.HMGet(ctx, s.keys.late(kind), ids...)
+		for i, id := range ids {
+			dues[i] = p.ZScore(ctx, s.keys.later(kind), id)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, "", s.seen(ctx, err)
 	}
-	for i, v := range values {
+	for i, v := range values.Val() {
 		if text, ok := v.(string); ok && !strings.HasPrefix(text, "@") { // it has not started meanwhile
-			jobs = append(jobs, lateRecord(kind, ids[i], text))
+			jobs = append(jobs, lateRecord(kind, ids[i], text, int64(dues[i].Val())))
 		}
 	}
 	return jobs, next, nil

@@ -130,6 +130,11 @@ func oversized(s *stage, n int) map[string]func(ctx context.Context) error {
 		"settle plain args": func(ctx context.Context) error {
 			task := s.plain
 			task.Args = long
+			return s.settle(ctx, store.Result{Task: &task, Verdict: rules.JobFailed, Error: []byte("{}")})
+		},
+		"postpone args": func(ctx context.Context) error {
+			task := s.plain
+			task.Args = long
 			return s.settle(ctx, store.Result{Task: &task, Verdict: rules.Failed, Error: []byte("{}")})
 		},
 		"settle plain labels": func(ctx context.Context) error {

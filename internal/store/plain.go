@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -35,36 +36,42 @@ func SplitPlain(name string) (kind, entry string, ok bool) {
 // GetPlain finds a plain job that has no record: in its stream, or among the
 // finished ones that are kept.
 func (s *Store) GetPlain(ctx context.Context, name string) (*Record, error) {
-	kind, entry, ok := SplitPlain(name)
+	kind, id, ok := SplitPlain(name)
 	if !ok {
 		return nil, ErrGone
 	}
-	// First what waits for its start, then the stream, then the past: a job
-	// moves only in this direction.
-	if isLate(entry) {
-		r, started, err := s.getLate(ctx, kind, entry)
+	// First what waits, then the stream, then the past: a job moves only in this
+	// direction, but for one that fails and waits again.
+	for before := "?"; ; {
+		r, started, err := s.getLate(ctx, kind, id)
 		if err != nil || r != nil {
 			return r, err
 		}
-		entry = started
+		if started == before {
+			return nil, ErrGone
+		}
+		before = started
+		entry := cmp.Or(started, id)
+		if r, err = s.getEntry(ctx, kind, entry); err != nil || r != nil && r.Name == name {
+			return r, err
+		}
+		if r, err = s.getPast(ctx, name); !errors.Is(err, ErrGone) {
+			return r, err
+		}
 	}
-	if entry == "" {
-		return s.getPast(ctx, name)
+}
+
+// getEntry reads a plain job that waits for a worker or runs, nil where it does not.
+func (s *Store) getEntry(ctx context.Context, kind, entry string) (*Record, error) {
+	if isLate(entry) {
+		return nil, nil
 	}
 	msgs, err := s.rdb.XRange(ctx, s.keys.ready(kind), entry, entry).Result()
-	if err != nil {
+	if err != nil || len(msgs) == 0 {
 		return nil, s.seen(ctx, err)
 	}
-	if len(msgs) == 1 {
-		held, err := s.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: s.keys.ready(kind), Group: group1, Start: entry, End: entry, Count: 1,
-		}).Result()
-		if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
-			return nil, s.seen(ctx, err)
-		}
-		return plainRecord(kind, msgs[0], len(held) == 1), nil
-	}
-	return s.getPast(ctx, name)
+	held, err := s.held(ctx, kind, msgs)
+	return plainRecord(kind, msgs[0], held[entry]), err
 }
 
 func plainRecord(kind string, m redis.XMessage, running bool) *Record {
@@ -75,10 +82,12 @@ func plainRecord(kind string, m redis.XMessage, running bool) *Record {
 	if !t.Plain {
 		return nil
 	}
-	return &Record{
+	r := &Record{
 		Name: t.Job, UID: t.Job, Kind: kind, Generation: 1, Created: createdAt(t.Job), StartedAt: EntryTime(m.ID),
 		Spec: t.Spec, Args: t.Args, Plain: true, Entry: m.ID, Running: running, Active: 1,
 	}
+	r.tell(t.Tries, t.Attempt, EntryTime(m.ID))
+	return r
 }
 
 // getPast looks into the few hashes in which a finished plain job can be.
@@ -133,11 +142,18 @@ func pastRecord(name, text string) *Record {
 	if before, started, late := strings.Cut(expires, "@"); late {
 		expires, entry = before, started
 	}
-	return &Record{
+	k, err := ParseKept([]byte(kept))
+	if err != nil {
+		err = fmt.Errorf("%w: job %.300q: %w", ErrUnreadable, name, err)
+	}
+	r := &Record{
 		Name: name, UID: name, Kind: kind, Generation: 1, Created: createdAt(name), StartedAt: EntryTime(entry), Plain: true, Entry: entry,
 		Phase: rules.JobIsComplete, Reason: rules.ReasonCompletionsReached,
-		FateAt: atoi64(ended), EndedAt: atoi64(ended), ExpiresAt: atoi64(expires), Succeeded: 1, Kept: []byte(kept),
+		FateAt: atoi64(ended), EndedAt: atoi64(ended), ExpiresAt: atoi64(expires), Succeeded: 1,
+		Spec: k.Spec, Args: k.Args, Result: k.Result, Err: err,
 	}
+	r.tell(k.Tries, k.Tries.count()+1, EntryTime(entry))
+	return r
 }
 
 // Kinds lists the kinds that the queue has seen.
@@ -175,7 +191,30 @@ func (s *Store) ListPlain(ctx context.Context, kind, after string, n int, newest
 	if len(msgs) < n {
 		next = ""
 	}
-	return jobs, next, nil
+	jobs, err = s.unrecorded(ctx, jobs)
+	return jobs, next, err
+}
+
+// unrecorded leaves out jobs that have got records, under which they are found.
+func (s *Store) unrecorded(ctx context.Context, jobs []*Record) ([]*Record, error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	names := make([]string, len(jobs))
+	for i, r := range jobs {
+		names[i] = r.Name
+	}
+	created, err := s.rdb.ZMScore(ctx, s.keys.jobs(), names...).Result()
+	if err != nil {
+		return nil, s.seen(ctx, err)
+	}
+	out := jobs[:0]
+	for i, r := range jobs {
+		if created[i] == 0 {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 // held tells which entries some worker has.

@@ -44,8 +44,11 @@ type Record struct {
 	Plain     bool
 	Entry     string
 	Running   bool
+	Attempts  int    // how many have started
+	LastStart int64  // of the last one
+	Tries     *Tries // what they came to, but for one that waits, runs or has succeeded
 	ExpiresAt int64
-	Kept      []byte // what was kept of its success
+	Result    []byte
 	Past      string // the hash that keeps it
 
 	Err error // it cannot be read: there is only its name; it wraps ErrUnreadable
@@ -122,11 +125,21 @@ func readJob(v any) (*Record, error) {
 	bad, _ := f[2].(string)
 	late, _ := f[3].(string)
 	r.Done, r.Bad = indexset.FromBitmap([]byte(done)), indexset.FromBitmap([]byte(bad))
+	if !jobScope(h["rules"]) {
+		r.RetryAt = 0 // each slot waits for itself
+	}
 	if late != "" && r.RetryAt == 0 {
 		at, _ := strconv.ParseFloat(late, 64) // as Redis writes a score
 		r.RetryAt = int64(at)
 	}
 	return r, nil
+}
+
+// jobScope tells whether a failure holds back the whole job, by its rules.
+func jobScope(text string) bool {
+	const scope = 14 // RULES of job.lua
+	f := strings.Split(text, "|")
+	return len(f) <= scope || f[scope] == "1"
 }
 
 // readRecord reads the hash of a job, which others may have written.

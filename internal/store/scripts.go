@@ -15,6 +15,9 @@ var jobSrc string
 //go:embed lua/putoff.lua
 var putOffSrc string
 
+//go:embed lua/own.lua
+var ownSrc string
+
 // One variable and one file per transition; a missing file does not compile.
 var (
 	//go:embed lua/submit.lua
@@ -27,6 +30,8 @@ var (
 	claimSrc string
 	//go:embed lua/finish.lua
 	finishSrc string
+	//go:embed lua/postpone.lua
+	postponeSrc string
 	//go:embed lua/settle.lua
 	settleSrc string
 	//go:embed lua/advance.lua
@@ -92,38 +97,40 @@ var (
 var prelude = jobSrc[:strings.Index(jobSrc, "-- keys names")]
 
 var (
-	submitScript  = redis.NewScript(jobSrc + putOffSrc + submitSrc)
-	settleScript  = redis.NewScript(jobSrc + settleSrc)
-	advanceScript = redis.NewScript(jobSrc + advanceSrc)
-	updateScript  = redis.NewScript(jobSrc + updateSrc)
-	deleteScript  = redis.NewScript(jobSrc + deleteSrc)
-	evictScript   = redis.NewScript(jobSrc + evictSrc)
-	retryScript   = redis.NewScript(jobSrc + retrySrc)
-	cronScript    = redis.NewScript(jobSrc + cronSrc)
-	adoptScript   = redis.NewScript(jobSrc + adoptSrc)
-	enqueueScript = redis.NewScript(enqueueSrc)
-	lateScript    = redis.NewScript(prelude + putOffSrc + lateSrc)
-	claimScript   = redis.NewScript(prelude + claimSrc)
-	finishScript  = redis.NewScript(prelude + finishSrc)
-	dueScript     = redis.NewScript(prelude + dueSrc)
-	ripenScript   = redis.NewScript(prelude + ripenSrc)
-	forgetScript  = redis.NewScript(prelude + forgetSrc)
-	noteScript    = redis.NewScript(prelude + noteSrc)
-	headsScript   = redis.NewScript(headsSrc)
-	sweepScript   = redis.NewScript(sweepSrc)
-	renewScript   = redis.NewScript(renewSrc)
-	readScript    = redis.NewScript(readSrc)
-	heldScript    = redis.NewScript(heldSrc)
-	leaveScript   = redis.NewScript(leaveSrc)
-	objectScript  = redis.NewScript(prelude + objectSrc)
-	parkScript    = redis.NewScript(jobSrc + parkSrc)
-	lackingScript = redis.NewScript(lackingSrc)
-	liftScript    = redis.NewScript(jobSrc + liftSrc)
-	memoryScript  = redis.NewScript(jobSrc + memorySrc)
+	submitScript   = redis.NewScript(jobSrc + putOffSrc + submitSrc)
+	settleScript   = redis.NewScript(jobSrc + settleSrc)
+	advanceScript  = redis.NewScript(jobSrc + advanceSrc)
+	updateScript   = redis.NewScript(jobSrc + updateSrc)
+	deleteScript   = redis.NewScript(jobSrc + deleteSrc)
+	evictScript    = redis.NewScript(jobSrc + evictSrc)
+	retryScript    = redis.NewScript(jobSrc + retrySrc)
+	cronScript     = redis.NewScript(jobSrc + cronSrc)
+	adoptScript    = redis.NewScript(jobSrc + adoptSrc)
+	enqueueScript  = redis.NewScript(enqueueSrc)
+	lateScript     = redis.NewScript(prelude + putOffSrc + lateSrc)
+	claimScript    = redis.NewScript(prelude + claimSrc)
+	finishScript   = redis.NewScript(prelude + ownSrc + finishSrc)
+	dueScript      = redis.NewScript(prelude + dueSrc)
+	postponeScript = redis.NewScript(prelude + putOffSrc + ownSrc + postponeSrc)
+	ripenScript    = redis.NewScript(prelude + ripenSrc)
+	forgetScript   = redis.NewScript(prelude + forgetSrc)
+	noteScript     = redis.NewScript(prelude + noteSrc)
+	headsScript    = redis.NewScript(headsSrc)
+	sweepScript    = redis.NewScript(sweepSrc)
+	renewScript    = redis.NewScript(renewSrc)
+	readScript     = redis.NewScript(readSrc)
+	heldScript     = redis.NewScript(heldSrc)
+	leaveScript    = redis.NewScript(leaveSrc)
+	objectScript   = redis.NewScript(prelude + objectSrc)
+	parkScript     = redis.NewScript(jobSrc + parkSrc)
+	lackingScript  = redis.NewScript(lackingSrc)
+	liftScript     = redis.NewScript(jobSrc + liftSrc)
+	memoryScript   = redis.NewScript(jobSrc + memorySrc)
 
 	// workScripts are those that work needs, on both sides.
 	workScripts = []*redis.Script{
-		claimScript, settleScript, finishScript, submitScript, enqueueScript, dueScript, advanceScript, ripenScript, renewScript, adoptScript,
+		claimScript, settleScript, finishScript, postponeScript, submitScript, enqueueScript, dueScript, advanceScript, ripenScript, renewScript,
+		adoptScript,
 	}
 
 	auditJobScript    = redis.NewScript(auditJobSrc)

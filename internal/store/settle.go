@@ -29,6 +29,8 @@ type Result struct {
 	Spec   func() rules.Spec // if it gets a record here
 	TTL    time.Duration     // after a success; 0 keeps nothing
 	Record []byte            // what is kept of a success
+
+	recorded bool // it does get one
 }
 
 // verdicts are settle.lua's letters.
@@ -50,7 +52,7 @@ type Guard struct{ Worker, Beat string }
 // Redis's time in ms as last seen, or 0.
 func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int64) []Outcome {
 	out := make([]Outcome, len(results))
-	ended, plain := group(results)
+	ended, plain := group(results, g)
 	batches := pack(ended)
 	calls := make([]call, 0, len(batches)+len(plain))
 	members := make([][]int, 0, cap(calls))
@@ -59,7 +61,11 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 		members = append(members, slices.Concat(b...))
 	}
 	for _, idx := range plain {
-		calls = append(calls, s.finishCall(results, idx, hint))
+		if results[idx[0]].finishes() {
+			calls = append(calls, s.finishCall(results, idx, hint))
+		} else {
+			calls = append(calls, s.postponeCall(results, idx))
+		}
 		members = append(members, idx)
 	}
 	s.runAll(ctx, calls)
@@ -69,6 +75,10 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 			for n, o := range s.Settle(ctx, pick(results, idx), g, atoi64(now)+1000) {
 				out[idx[n]] = o
 			}
+			continue
+		}
+		if word == "OLD" {
+			s.settleRecorded(ctx, results, idx, g, out)
 			continue
 		}
 		_, flags, _ := strings.Cut(word, " ")
@@ -94,7 +104,7 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 }
 
 // settleAdopted ends plain tasks whose jobs have got a record meanwhile, which
-// finish.lua marks with 2.
+// own.lua marks with 2.
 func (s *Store) settleAdopted(ctx context.Context, results []Result, idx []int, flags string, g Guard, out []Outcome) {
 	var adopted []int
 	for n, at := range idx {
@@ -113,6 +123,18 @@ func (s *Store) settleAdopted(ctx context.Context, results []Result, idx []int, 
 	}
 }
 
+// settleRecorded ends plain tasks whose jobs must get records, for the sake of
+// workers of the layout before.
+func (s *Store) settleRecorded(ctx context.Context, results []Result, idx []int, g Guard, out []Outcome) {
+	again := pick(results, idx)
+	for i := range again {
+		again[i].recorded = true
+	}
+	for i, o := range s.Settle(ctx, again, g, 0) {
+		out[idx[i]] = o
+	}
+}
+
 func pick(results []Result, idx []int) []Result {
 	out := make([]Result, len(idx))
 	for i, at := range idx {
@@ -121,19 +143,23 @@ func pick(results []Result, idx []int) []Result {
 	return out
 }
 
-// group sorts results: plain successes by kind and time to live, the others
-// by job.
-func group(results []Result) (ended, plain [][]int) {
+// group sorts results: plain successes by kind and time to live, plain failures
+// that postpone their jobs by kind, the others by job.
+func group(results []Result, g Guard) (ended, plain [][]int) {
 	type key struct {
 		job, uid string
 		ttl      time.Duration
 	}
+	const postponed = -1 // as a time to live
 	at := make(map[key]int, 4)
 	for i := range results {
 		r := &results[i]
 		k, groups := key{job: r.Task.Job, uid: r.Task.UID}, &ended
-		if r.finishes() {
+		switch {
+		case r.finishes():
 			k, groups = key{job: r.Task.Kind, ttl: r.TTL}, &plain
+		case g.Worker == "" && r.postpones():
+			k, groups = key{job: r.Task.Kind, ttl: postponed}, &plain
 		}
 		n, ok := at[k]
 		if !ok || len((*groups)[n]) == atOnce {
@@ -204,7 +230,7 @@ func (s *Store) settleCall(results []Result, jobs [][]int, g Guard) call {
 		args = append(args, t.UID, lanes[t.lane()], won, ago.Milliseconds(), len(idx)-won, "")
 		if t.Plain {
 			args[len(args)-1] = "P"
-			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID())
+			args = append(args, t.Job, t.Kind, rulesText(first.Spec()), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID(), t.Tries.text())
 			if t.lateID() != "" {
 				late = append(late, s.keys.late(t.Kind))
 			}
@@ -353,7 +379,7 @@ func (s *Store) Checkpoint(ctx context.Context, t *Task) ([]byte, error) {
 // Adopt gives the job of a running plain task its record; the task is no
 // longer plain then.
 func (s *Store) Adopt(ctx context.Context, t *Task, worker string, spec rules.Spec) error {
-	if err := s.adopt(ctx, t, worker, spec, "", 0, 0); err != nil {
+	if err := s.adopt(ctx, t, worker, spec, &Record{}); err != nil {
 		return err
 	}
 	t.Plain = false
@@ -363,13 +389,14 @@ func (s *Store) Adopt(ctx context.Context, t *Task, worker string, spec rules.Sp
 // AdoptFor gives a plain job that is to be steered its record, whether it
 // waits, also for its start, runs or has finished. r is how it was found.
 func (s *Store) AdoptFor(ctx context.Context, t *Task, spec rules.Spec, r *Record) error {
-	return s.adopt(ctx, t, "", spec, r.Past, r.EndedAt, r.ExpiresAt)
+	return s.adopt(ctx, t, "", spec, r)
 }
 
-func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, past string, ended, expires int64) error {
-	keys := s.keys.transition(t.Job, t.Kind, s.keys.past(past), s.keys.late(t.Kind), s.keys.later(t.Kind))
+func (s *Store) adopt(ctx context.Context, t *Task, worker string, spec rules.Spec, r *Record) error {
+	keys := s.keys.transition(t.Job, t.Kind, s.keys.past(r.Past), s.keys.late(t.Kind), s.keys.later(t.Kind))
 	word, err := s.word(ctx, adoptScript, keys,
-		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID(), past, ended, expires)
+		s.now(), worker, t.Job, t.Kind, rulesText(spec), t.Spec, t.Args, labelsText(t.Spec), t.Entry, t.lateID(), t.Tries.text(),
+		r.Past, r.EndedAt, r.Result)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ for i = 3, #ARGV do
   local id = ARGV[i]
   local job, waits = redis.call('HGET', KEYS[2], id), redis.call('ZSCORE', KEYS[3], id)
   local entry = job and string.match(job, '^@(%d+%-%d+)$')
-  local _, at, length = string.find(job or '', '^(%d+) P')
+  local _, at, length = string.find(job or '', '^(%d+) [PR]')
   local wrong
   if not job then wrong = waits and 'missing'
   elseif redis.call('EXISTS', KEYS[i + 2]) == 1 then wrong = 'recorded'

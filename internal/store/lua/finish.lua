@@ -27,41 +27,7 @@ local wrong = spoilt('HLEN', KEYS[2], 'XLEN', KEYS[3], 'ZCARD', KEYS[8])
 wrong = wrong or ttl > 0 and spoilt('HLEN', KEYS[4], 'ZCARD', KEYS[5], 'ZCARD', KEYS[6])
 if wrong then return wrong end
 
--- recorded tells of which tasks the jobs have got records; nil for none.
-local function recorded()
-  if redis.call('EXISTS', KEYS[8]) == 0 then return nil end
-  local names = {}
-  for n = 1, #entries do names[n] = name(n) end
-  return redis.call('ZMSCORE', KEYS[8], unpack(names))
-end
-
--- own ends the tasks. It answers a digit for each, nil where all were counted,
--- and how many were.
-local function own()
-  local left, mine, places = recorded(), entries, nil
-  if left then
-    mine, places = {}, {}
-    for n, entry in ipairs(entries) do
-      if not left[n] then
-        mine[#mine + 1] = entry
-        places[#mine] = n
-      end
-    end
-  end
-  local taken, all = take(KEYS[1], mine)
-  if all and not left then return nil, #entries end
-  local out, ended = {}, 0
-  for n = 1, #entries do out[n] = left and left[n] and 2 or 0 end
-  for i, counted in ipairs(taken) do
-    if counted then
-      out[places and places[i] or i] = 1
-      ended = ended + 1
-    end
-  end
-  return out, ended
-end
-
-local out, ended = own()
+local out, ended = own(KEYS[1], KEYS[8], entries, name)
 
 local function each(f)
   for n = 1, #entries do

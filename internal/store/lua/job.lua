@@ -261,6 +261,12 @@ local function tell(J, reason, n)
   J.told = true
 end
 
+-- message_of is the beginning of what an error record says, nil for nothing.
+local function message_of(record)
+  local _, at = string.find(record, '"message":"', 1, true)
+  return at and string.sub(record, at + 1, at + 400)
+end
+
 -- mark follows which attempts are in a process that has more memory than it
 -- may: '+', '-' for one that was, '' for one that has ended. The text begins
 -- with the time since when there is a '+', or none. It has room for about a
@@ -772,20 +778,44 @@ local function create(K, now, j)
   return J
 end
 
+-- tried adds to a record what earlier attempts of a plain job came to, which
+-- postpone kept: how many failed, how many of those that failed were ignored,
+-- when the first and the last started, and the errors. It answers the job's unit.
+local function tried(K, J, text)
+  local f, g, first, last, sizes, at = string.match(text, '^R (%d+) (%d+) (%d+) (%d+) ([%d,]+):()')
+  if not f then return unit('0 0 0 0') end
+  local n, errors = f + g, {}
+  J.failed, J.streak, J.startedAt = f + 0, n, first + 0
+  for size in string.gmatch(sizes, '%d+') do
+    local ms, from = string.match(string.sub(text, at), '^(%d+) ()')
+    from = at + from - 1
+    at = from + size
+    errors[#errors + 1] = ms .. ' ' .. string.sub(text, from, at - 1)
+  end
+  redis.call('HSET', K.data, 'E', #errors)
+  for i, e in ipairs(errors) do redis.call('HSET', K.data, 'e:0:' .. (n - #errors + i) % 5, e) end
+  J.error = message_of(errors[#errors])
+  J.told, J.log = true, 'SuccessfulCreate ' .. n .. ' ' .. first .. ' ' .. last .. ';'
+  return { n, f + 0, g + 0, 0 }
+end
+
 -- adopt makes the record of a plain job from ARGV[at] on: name, kind, rules,
--- spec, args, labels, entry, id where it started later. Its one task is under
--- way as the entry given, if there is one.
+-- spec, args, labels, entry, id where it started later or failed before, what
+-- its attempts came to then. Its one task is under way as the entry given, if
+-- there is one. It answers the record, and the unit.
 local function adopt(K, at, entry)
   local created = string.match(ARGV[at], '(%d+)%-%d+$')
   local J = create(K, created, { name = ARGV[at], uid = ARGV[at], lane = ARGV[at + 1], rules = ARGV[at + 2],
     spec = ARGV[at + 3], args = ARGV[at + 4], labels = ARGV[at + 5] })
   if ARGV[at + 7] ~= '' then redis.call('HDEL', K.late, ARGV[at + 7]) end
-  if not entry then return J end
+  local u = tried(K, J, ARGV[at + 8])
+  if not entry then return J, u end
   local started = tonumber(string.match(entry, '^%d+'))
-  J.startedAt, J.active, J.next, J.now = started, 1, 1, started
+  u[1] = u[1] + 1
+  J.startedAt, J.active, J.next, J.now = u[1] > 1 and J.startedAt or started, 1, 1, started
   tell(J, 'SuccessfulCreate', 1)
-  redis.call('HSET', K.tasks, 0, entry .. ' 1 0 0 0')
-  return J
+  redis.call('HSET', K.tasks, 0, entry .. ' ' .. unit_text(u))
+  return J, u
 end
 
 -- purge ends the tasks of a job that is being deleted, and then the job.

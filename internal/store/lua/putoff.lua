@@ -26,17 +26,22 @@ local function put_one(l, n, args)
   return id
 end
 
+-- rearm sets the timer of a kind, unless it is due before.
+local function rearm(timers, ctl, timer, first, now)
+  local armed = redis.call('ZSCORE', timers, timer)
+  if armed and tonumber(armed) <= first then return end
+  redis.call('ZADD', timers, string.format('%.0f', first), timer)
+  announce(timers, ctl, timer, first, now)
+end
+
 -- hold keeps what has been put off, and arms the timers of these kinds.
 -- Versions that know nothing of such jobs are kept out by the layout.
 local function hold(timers, ctl, layout, now)
   for at, l in pairs(late) do
     redis.call('HSET', KEYS[at], unpack(l.jobs))
-    redis.call('ZADD', KEYS[at + 1], unpack(l.dues))
-    local timer = 'late/' .. l.kind
-    local armed = redis.call('ZSCORE', timers, timer)
-    if not armed or tonumber(armed) > l.first then
-      redis.call('ZADD', timers, string.format('%.0f', l.first), timer)
-      announce(timers, ctl, timer, l.first, now)
+    if #l.dues > 0 then
+      redis.call('ZADD', KEYS[at + 1], unpack(l.dues))
+      rearm(timers, ctl, 'late/' .. l.kind, l.first, now)
     end
   end
   if next(late) and tonumber(redis.call('GET', layout) or 0) < 2 then redis.call('SET', layout, 2) end

@@ -10,7 +10,7 @@ local ids = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, ARGV[3
 if #ids > 0 then
   local entries = {}
   for i, job in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
-    local _, at, length = string.find(job or '', '^(%d+) P')
+    local _, at, length = string.find(job or '', '^(%d+) [PR]')
     if at and (tonumber(length) or 1e9) <= #job - at + 1 then -- what is none of ours stays for readers, who say so
       local header = 'L' .. ids[i] .. ' ' .. string.sub(job, at, at + length - 1)
       entries[#entries + 1] = ids[i]

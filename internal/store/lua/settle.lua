@@ -6,7 +6,7 @@
 -- then per lane the ms that its tasks waited, and ran
 -- then per job: uid, lane no., number of tasks that just succeeded and how long ago the last of them did, number of other
 -- tasks, and '', or 'P' where the job is plain and gets its record here, from what follows: name, lane, rules, spec, args,
--- labels, entry, id where it started later
+-- labels, entry, id where it started later or failed before, what its attempts came to then
 -- then the entries of those that succeeded, and their slots
 -- then per other task: '<verdict> <entry> <slot> <ago> <hits> <delay> <a> <f> <g> <l>', and what the verdict carries; the
 -- hits begin with n where the task has kept notes
@@ -43,9 +43,9 @@ while at <= #ARGV do
   local others, plain = tonumber(ARGV[at + 4]), ARGV[at + 5] == 'P'
   if plain then
     j.plain = at + 6
-    wrong = wrong or oversized('settle', at + 6, at + 12)
+    wrong = wrong or oversized('settle', at + 6, at + 14)
   end
-  at = at + (plain and 14 or 6)
+  at = at + (plain and 15 or 6)
   j.at = at
   at = at + 2 * j.won
   for i = 1, others do j.results[i] = result() end
@@ -115,8 +115,7 @@ local function keep_error(r)
   if n <= 10000 or redis.call('HEXISTS', K.data, field) == 1 then
     redis.call('HSET', K.data, field, string.format('%.0f ', now) .. ARGV[r.arg])
   end
-  local _, at = string.find(ARGV[r.arg], '"message":"', 1, true)
-  if at then J.error = string.sub(ARGV[r.arg], at + 1, at + 400) end
+  J.error = message_of(ARGV[r.arg]) or J.error
 end
 
 -- pace counts what succeeded and failed in spans of time from the first end
