@@ -182,3 +182,16 @@ func TestNothingIsGivenUpOfWhoBeats(t *testing.T) {
 		}
 	})
 }
+
+// What fails a whole job says why.
+func TestVerdictOnTheJobIsKept(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, _ := steered(t, rdb, "verdict", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 2, 2 })
+		task := taken(t, s, "1", 2)[1]
+		ended(t, s, store.Result{Task: task, Verdict: rules.JobFailed, Delay: -1, Error: []byte(`{"message":"x"}`), Message: "no more of this"})
+		r, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, []any{rules.FailureTarget, "PodFailurePolicy", "no more of this", 2}, []any{r.Phase, r.Reason, r.Message, r.Failed})
+	})
+}
