@@ -98,7 +98,8 @@ func TestShrinkOfManyActive(t *testing.T) {
 func TestEndOfWhatWasCutOff(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		for name, evict := range map[string]bool{"scaled": false, "evicted": true} {
+		for name, is := range map[string][2]bool{"scaled": {false, false}, "evicted": {true, false}, "scaled, last": {false, true}, "evicted, last": {true, true}} {
+			evict, last := is[0], is[1]
 			t.Run(name, func(t *testing.T) {
 				require.NoError(t, rdb.FlushDB(t.Context()).Err())
 				after := func(r *rules.Spec) { r.ReplaceFailed = true }
@@ -114,11 +115,16 @@ func TestEndOfWhatWasCutOff(t *testing.T) {
 				ended(t, s, store.Result{Task: old[2], Verdict: rules.Succeeded, Delay: -1})
 				fresh := taken(t, s, "2", 1)
 				require.Contains(t, fresh, 1, "the lowest that is missing")
+				if last {
+					ended(t, s, store.Result{Task: fresh[1], Verdict: rules.Succeeded, Delay: -1})
+				}
 				ended(t, s, store.Result{Task: old[1], Verdict: rules.Succeeded, Delay: -1})
 				r := lookedAt(t, s)
-				require.Equal(t, []int{0, 3, 0}, []int{r.Succeeded, r.Active, r.Ending})
-				ended(t, s, store.Result{Task: fresh[1], Verdict: rules.Succeeded, Delay: -1})
-				r = lookedAt(t, s)
+				if !last {
+					require.Equal(t, []int{0, 3, 0}, []int{r.Succeeded, r.Active, r.Ending})
+					ended(t, s, store.Result{Task: fresh[1], Verdict: rules.Succeeded, Delay: -1})
+					r = lookedAt(t, s)
+				}
 				require.Equal(t, []int{1, 2, 0}, []int{r.Succeeded, r.Active, r.Ending})
 			})
 		}
@@ -176,5 +182,24 @@ func TestShrinkKeepsWhatStays(t *testing.T) {
 		require.EqualValues(t, 5, rdb.HLen(ctx, "stint:{stays}:job:a:tasks").Val(), "not all are looked for at once")
 		require.Equal(t, 1, lookedAt(t, s).Active)
 		require.Equal(t, map[string]string{"0": entry}, rdb.HGetAll(ctx, "stint:{stays}:job:a:tasks").Val())
+	})
+}
+
+// What succeeds beyond the completions before it was told to stop is not done.
+func TestSuccessBeyondTheCompletions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, _ := steered(t, rdb, "won", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 400, 400 })
+		require.Equal(t, 400, lookedAt(t, s).Active)
+		tasks := taken(t, s, "1", 100) // the first of them
+		resized(t, s, 1, 2, func(*rules.Spec) {})
+		results := []store.Result{{Task: tasks[0], Verdict: rules.Succeeded, Delay: -1}, {Task: tasks[5], Verdict: rules.Succeeded, Delay: -1}}
+		for _, o := range s.Settle(t.Context(), results, store.Guard{}, 0) {
+			require.NoError(t, o.Err)
+			require.True(t, o.Counted)
+		}
+		r := lookedAt(t, s)
+		require.Equal(t, []any{1, "0"}, []any{r.Succeeded, r.Done.String()})
+		require.Equal(t, 1, r.Active)
 	})
 }

@@ -195,3 +195,62 @@ func TestVerdictOnTheJobIsKept(t *testing.T) {
 		require.Equal(t, []any{rules.FailureTarget, "PodFailurePolicy", "no more of this", 2}, []any{r.Phase, r.Reason, r.Message, r.Failed})
 	})
 }
+
+// Slots of one call may lie as far apart as they like.
+func TestSlotsFarApartAreDone(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, _ := holed(t, rdb, "far", 80_001, 2, indexes(1, 79_999))
+		looks(t, s)
+		tasks := taken(t, s, "2", 2)
+		results := []store.Result{{Task: tasks[0], Verdict: rules.Succeeded, Delay: -1}, {Task: tasks[80_000], Verdict: rules.Succeeded, Delay: -1}}
+		for _, o := range s.Settle(t.Context(), results, store.Guard{}, 0) {
+			require.NoError(t, o.Err)
+			require.True(t, o.Counted)
+		}
+		r, err := s.Get(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, []any{rules.JobIsComplete, "0-80000"}, []any{r.Phase, r.Done.String()})
+	})
+}
+
+// The notes of a slot go with its success.
+func TestNotesGoWithTheSuccess(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, _ := steered(t, rdb, "notes", func(r *rules.Spec) { r.Indexed, r.Completions, r.Parallelism = true, 2, 2 })
+		tasks := taken(t, s, "1", 2)
+		for _, task := range tasks {
+			require.NoError(t, s.Note(t.Context(), task, 'c', []byte("x")))
+			require.NoError(t, s.Note(t.Context(), task, 'p', []byte("y")))
+		}
+		ended(t, s, store.Result{Task: tasks[1], Verdict: rules.Succeeded, Delay: -1, Notes: true})
+		data := rdb.HGetAll(t.Context(), "stint:{notes}:job:a:data").Val()
+		for _, field := range []string{"c:0", "p:0"} {
+			require.Contains(t, data, field)
+		}
+		for _, field := range []string{"c:1", "p:1"} {
+			require.NotContains(t, data, field)
+		}
+	})
+}
+
+// An evicted attempt that ends when its job has failed is one of those that
+// failed with it.
+func TestEvictedEndsWhenItsJobHasFailed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s, _ := steered(t, rdb, "evicted", func(r *rules.Spec) {
+			r.Indexed, r.Completions, r.Parallelism, r.BackoffLimit, r.ReplaceFailed = true, 3, 3, 0, true
+		})
+		tasks := taken(t, s, "1", 3)
+		require.NoError(t, s.Evict(t.Context(), keyOfA, "", 1, ""))
+		for i, failed := range []int{2, 3, 3} { // the other is told to stop, and counted at once
+			ended(t, s, store.Result{Task: tasks[i], Verdict: rules.Failed, Delay: -1, Error: []byte("{}")})
+			r, err := s.Get(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, failed, r.Failed, i)
+			require.Equal(t, 2-i, r.Ending)
+		}
+	})
+}

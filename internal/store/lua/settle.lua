@@ -191,11 +191,9 @@ local function replaced(slot)
     or redis.call('GETBIT', K.done, slot) == 1 or redis.call('GETBIT', K.bad, slot) == 1
 end
 
--- stopped books the end of a task that was told to stop; it answers false
--- for one that still counts by its outcome.
-local function stopped(r)
-  local e = redis.call('HGET', K.ends, r.entry)
-  if not e then return false end
+-- stopped books the end of a task that was told to stop, as its text in ends
+-- says; it answers false for one that still counts by its outcome.
+local function stopped(r, e)
   redis.call('HDEL', K.ends, r.entry)
   J.ending = J.ending - 1
   local slot, counts, cause = string.match(e, '^(%d+) (%d+ %d+ %d+ %d+) (%S+)$')
@@ -256,13 +254,14 @@ local function count_all(j)
   if j.won > 0 and not count_won(j) then each(j) end
   for _, r in ipairs(j.results) do
     if r.taken and J.memory ~= '' then mark(J, r.entry, '') end
+    local e = r.taken and J.ending > 0 and redis.call('HGET', K.ends, r.entry)
     if not r.taken then
       -- ended before
-    elseif J.ending == 0 or not redis.call('HGET', K.ends, r.entry) then
+    elseif not e then
       slots[#slots + 1] = r.slot
       J.active = J.active - 1
       count(r)
-    elseif not stopped(r) then
+    elseif not stopped(r, e) then
       count(r)
     end
   end
