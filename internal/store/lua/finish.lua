@@ -48,6 +48,13 @@ local function keep()
   redis.call('ZADD', KEYS[6], goes, 'past/' .. ARGV[4])
 end
 
+-- forget leaves nothing by which jobs that started later were found.
+local function forget()
+  local ids = {}
+  each(function(n) if id(n) ~= '' then ids[#ids + 1] = id(n) end end)
+  if #ids > 0 then redis.call('HDEL', KEYS[9], unpack(ids)) end
+end
+
 -- tell says to those who wait that a job has ended.
 local function tell(n)
   if redis.call('HDEL', KEYS[2], name(n)) == 0 then return end
@@ -56,7 +63,7 @@ local function tell(n)
 end
 
 if ended > 0 then
-  if step == 3 then each(function(n) if id(n) ~= '' then redis.call('HDEL', KEYS[9], id(n)) end end) end
+  if step == 3 then forget() end
   if ttl > 0 then keep() end
   if redis.call('EXISTS', KEYS[2]) == 1 then each(tell) end
   tally(KEYS[7], now, { ended, 0, 0, 0, tonumber(ARGV[6]), tonumber(ARGV[7]) })
