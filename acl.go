@@ -38,10 +38,10 @@ var (
 	aclCommands = map[Role]string{
 		RoleObserver: "ping select readonly cluster|slots cluster|shards command client|setname eval_ro evalsha_ro time " +
 			"bitcount exists get getbit getrange hexists hget hgetall hlen hmget hscan hvals llen pttl smembers " +
-			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zscore",
+			"xinfo|consumers xlen xpending xrange xread xrevrange zcard zcount zrange zrangebylex zrangebyscore zmscore zscore",
 		RoleProducer: "eval evalsha hdel hincrby hset lpush ltrim pexpire sadd set setnx unlink wait xadd xdel zadd zrem",
 		RoleOperator: "del setbit strlen xack zremrangebyscore",
-		RoleWorker:   "blpop info script|exists script|load setrange xgroup|create xgroup|delconsumer xreadgroup xtrim zmscore",
+		RoleWorker:   "blpop info script|exists script|load setrange xgroup|create xgroup|delconsumer xreadgroup xtrim",
 	}
 	aclKeys = map[Role]string{
 		RoleProducer: "bell:* ctl events job:* jobs kinds lanes late:* later:* layout ready:* sub:* timers waits",

@@ -163,6 +163,8 @@ func operate(t *testing.T, ctx context.Context, q *stint.Queue) {
 	for o, err := range q.DeleteAll(ctx, stint.ListOptions{}) {
 		require.NoError(t, err, "%+v", o.Job)
 	}
+	_, err = q.Submit(ctx, other{}, stint.JobSpec{}) // which nobody takes
+	require.NoError(t, err)
 	_, err = q.Submit(ctx, work{1}, stint.JobSpec{Name: "seen", Backoff: quick()})
 	require.NoError(t, err)
 }
@@ -176,6 +178,9 @@ func observe(t *testing.T, ctx context.Context, q *stint.Queue, _ redis.Universa
 	n, err := stint.Await[int](ctx, q, "seen")
 	require.NoError(t, err)
 	require.Equal(t, 7, n)
+	n, err = q.Count(ctx, stint.ListOptions{Kind: other{}.Kind()})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 	for _, err := range q.List(ctx, stint.ListOptions{}) {
 		require.NoError(t, err)
 	}
