@@ -35,12 +35,16 @@ const (
 // at most 100 groups; whole is false where there is more. Stacks are left out.
 // It fails with [ErrNotFound].
 func (q *Queue) ErrorGroups(ctx context.Context, name string) (groups []ErrorGroup, whole bool, err error) {
-	if _, err := q.find(ctx, name); err != nil {
+	r, err := q.find(ctx, name)
+	if err != nil {
 		return nil, false, err
 	}
 	g := grouping{byKey: map[string]*errorGroup{}}
+	for _, e := range r.Errors() { // of a plain job, which has no others
+		g.add(0, e.At, e.Data)
+	}
 	var cursor uint64
-	for range groupPages {
+	for page := 0; page < groupPages && !r.Plain; page++ {
 		cursor, err = q.store.Failures(ctx, name, cursor, g.add)
 		if err != nil {
 			return nil, false, err

@@ -20,6 +20,7 @@ import (
 type shown struct {
 	Job     *stint.Job
 	Errors  []stint.AttemptError
+	Groups  []stint.ErrorGroup
 	Events  []stint.JobEvent
 	Explain stint.Explanation
 	Index   stint.IndexInfo
@@ -43,6 +44,8 @@ func show(t *testing.T, ctx context.Context, q *stint.Queue, name string) (s sho
 		s.Errors = append(s.Errors, e)
 	}
 	slices.SortFunc(s.Errors, func(a, b stint.AttemptError) int { return a.Attempt - b.Attempt })
+	s.Groups, _, err = q.ErrorGroups(ctx, name)
+	read(err)
 	s.Events, err = q.Events(ctx, name)
 	read(err)
 	s.Explain, err = q.Explain(ctx, name)

@@ -22,7 +22,7 @@ func (a *app) watchCommand() *cobra.Command {
 		Use:   "watch [NAME]",
 		Short: "Print what happens to jobs, as it happens",
 		Long: "Print what happens to the jobs of a queue, as it happens, or to one job until it has finished: then the exit code is 0 if it is\n" +
-			"Complete, and 4 if it has Failed. Plain jobs have no events until they first fail or are steered.",
+			"Complete, and 4 if it has Failed. Plain jobs have no events until they fail for good or are steered.",
 		Args:              usage(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: first(a.completeJobs),
 		RunE: a.onQueue(func(ctx context.Context, q *stint.Queue, args []string) error {
