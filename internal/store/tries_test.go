@@ -225,3 +225,46 @@ func TestFoundWhileItFails(t *testing.T) {
 		require.EqualError(t, <-done, "all of them")
 	})
 }
+
+// Nor is anything ended, or given a record, where the key is spoilt that leads
+// to those which have failed before.
+func TestEndedBesideSpoiltLate(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "tries")
+		tasks := plainTasks(t, s, 3)
+		for i := range tasks {
+			ended(t, s, failed(&tasks[i], 0))
+		}
+		got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: "2", Lanes: []string{"k"}, Max: 3, Lease: time.Second})
+		require.NoError(t, err)
+		again := got.Tasks
+		_, err = s.Submit(ctx, "me", "2", true, []store.Submission{one("recorded", "uid-1", "")})
+		require.NoError(t, err)
+		got, err = s.Claim(ctx, store.Claim{Worker: "w", Op: "3", Lanes: []string{"k"}, Max: 1, Lease: time.Second})
+		require.NoError(t, err)
+		ends := func(i int) store.Result {
+			return store.Result{Task: &again[i], Verdict: rules.Succeeded, TTL: time.Hour, Record: store.KeptRecord(&again[i], nil)}
+		}
+		ended(t, s, ends(0))
+		past, err := s.GetPlain(ctx, again[0].Job)
+		require.NoError(t, err)
+		given := failed(&again[2], 0)
+		given.Verdict = rules.Released
+
+		mend := spoil(t, rdb, "stint:{tries}:late:k")
+		before := keyspace(t, rdb)
+		require.ErrorContains(t, s.Settle(ctx, []store.Result{ends(1)}, store.Guard{}, 0)[0].Err, "late:k is spoilt")
+		require.True(t, store.Damaged(s.Settle(ctx, []store.Result{given}, store.Guard{}, 0)[0].Err))
+		require.ErrorContains(t, s.AdoptFor(ctx, &again[0], one("", "", "").Rules, past), "late:k is spoilt")
+		require.Equal(t, before, keyspace(t, rdb))
+		o := s.Settle(ctx, []store.Result{given, {Task: &got.Tasks[0], Verdict: rules.Succeeded, Delay: -1}}, store.Guard{}, 0)
+		require.True(t, store.Damaged(o[0].Err))
+		require.Equal(t, store.Outcome{Counted: true}, o[1], "it keeps no others")
+		mend()
+		ended(t, s, ends(1))
+		ended(t, s, given)
+		require.NoError(t, s.AdoptFor(ctx, &again[0], one("", "", "").Rules, past))
+		require.Zero(t, rdb.Exists(ctx, "stint:{tries}:late:k").Val())
+	})
+}

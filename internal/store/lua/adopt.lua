@@ -12,6 +12,8 @@ local K = keys(6, 13)
 K.late = KEYS[16]
 if load(K, ARGV[3]) then return 'OK' end
 local entry, id = ARGV[9], ARGV[10]
+local wrong = id ~= '' and spoilt('HLEN', K.late)
+if wrong then return wrong end
 if ARGV[12] ~= '' then
   if redis.call('HDEL', KEYS[15], ARGV[3]) == 0 then return 'FENCED' end
   local J = adopt(K, 3, entry)

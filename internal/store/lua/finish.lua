@@ -25,6 +25,7 @@ local function name(n) return ARGV[5] .. '-' .. (id(n) ~= '' and id(n) or entrie
 
 local wrong = spoilt('HLEN', KEYS[2], 'XLEN', KEYS[3], 'ZCARD', KEYS[8])
 wrong = wrong or ttl > 0 and spoilt('HLEN', KEYS[4], 'ZCARD', KEYS[5], 'ZCARD', KEYS[6])
+wrong = wrong or step == 3 and spoilt('HLEN', KEYS[9])
 if wrong then return wrong end
 
 local out, ended = own(KEYS[1], KEYS[8], entries, name)

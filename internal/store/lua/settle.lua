@@ -51,12 +51,6 @@ while at <= #ARGV do
   for i = 1, others do j.results[i] = result() end
   j.job, j.damaged = load(j.keys, j.uid, redis.pcall) -- what is damaged keeps no others from being settled
   if j.job and j.job.requests ~= '' then wrong = wrong or spoilt('HLEN', KEYS[#KEYS - 1]) end
-  j.before = #lane.entries
-  if not j.damaged then
-    local entries = lane.entries
-    for i = j.at, j.at + j.won - 1 do entries[#entries + 1] = ARGV[i] end
-    for _, r in ipairs(j.results) do entries[#entries + 1] = r.entry end
-  end
   jobs[#jobs + 1] = j
 end
 if wrong then return wrong end
@@ -66,6 +60,13 @@ for _, j in ipairs(jobs) do
   if j.plain and ARGV[j.plain + 7] ~= '' then
     key = key + 1
     j.keys.late = KEYS[key]
+    j.damaged = j.damaged or spoilt('HLEN', KEYS[key])
+  end
+  local entries = j.lane.entries
+  j.before = #entries
+  if not j.damaged then
+    for i = j.at, j.at + j.won - 1 do entries[#entries + 1] = ARGV[i] end
+    for _, r in ipairs(j.results) do entries[#entries + 1] = r.entry end
   end
 end
 
