@@ -71,21 +71,34 @@ func cutTries(text string) (t *Tries, rest string) {
 	if !ok || len(f) != 6 || f[0] != "R" {
 		return nil, text
 	}
-	t = &Tries{Failed: atoi(f[1]), Ignored: atoi(f[2]), First: atoi64(f[3]), Last: atoi64(f[4])}
-	if min(t.Failed, t.Ignored) < 0 || t.count() < 1 {
+	var n [4]uint64
+	for i := range n {
+		if n[i], ok = number(f[1+i]); !ok {
+			return nil, text
+		}
+	}
+	if t = (&Tries{Failed: int(n[0]), Ignored: int(n[1]), First: int64(n[2]), Last: int64(n[3])}); t.count() < 1 { //nolint:gosec // see number
 		return nil, text
 	}
 	for size := range strings.SplitSeq(f[5], ",") {
 		at, record, ok := strings.Cut(rest, " ")
-		n := atoi(size)
-		if !ok || n < 0 || n > len(record) || len(t.Errors) == errorsKept {
+		ms, ok2 := number(at)
+		n, ok3 := number(size)
+		if !ok || !ok2 || !ok3 || n > uint64(len(record)) || len(t.Errors) == errorsKept {
 			t.Errors = []SlotError{{}}
 			return t, text
 		}
-		t.Errors = append(t.Errors, SlotError{atoi64(at), []byte(record[:n])})
+		t.Errors = append(t.Errors, SlotError{int64(ms), []byte(record[:n])}) //nolint:gosec // see number
 		rest = record[n:]
 	}
 	return t, rest
+}
+
+// number reads what Lua reads too: digits alone, and no more than it writes in
+// full.
+func number(text string) (n uint64, ok bool) {
+	n, err := strconv.ParseUint(text, 10, 46)
+	return n, err == nil
 }
 
 // tell adds to a record what earlier attempts of its job came to. last is when

@@ -38,12 +38,12 @@ func TestTriesAsText(t *testing.T) {
 	got, rest := cutTries(tries.text() + "P")
 	require.Equal(t, []SlotError{{}}, got.Errors, "there are never so many")
 	require.NotEmpty(t, rest)
-	for _, odd := range []string{"R 0 0 1 1 1:1 x", "R -1 2 1 1 1:1 x", "R 1 0 1 1:1 x", "R 1 0 1 1 1 1 x"} {
+	for _, odd := range []string{"R 0 0 1 1 1:1 x", "R -1 2 1 1 1:1 x", "R 1 0 1 1:1 x", "R 1 0 1 1 1 1 x", "R 1 0 -1 1 1:1 x", "R 1e3 0 1 1 1:1 x", "R 99999999999999 0 1 1 1:1 x"} {
 		got, rest := cutTries(odd)
 		require.Nil(t, got, odd)
 		require.Equal(t, odd, rest)
 	}
-	for _, odd := range []string{"R 1 0 1 1 -1:1 x", "R 1 0 1 1 2:1 x", "R 1 0 1 1 1:x"} {
+	for _, odd := range []string{"R 1 0 1 1 -1:1 x", "R 1 0 1 1 2:1 x", "R 1 0 1 1 1:x", "R 1 0 1 1 1:-1 x", "R 1 0 1 1 +1:1 x"} {
 		got, rest := cutTries(odd)
 		require.Equal(t, 1, got.count(), odd)
 		require.Equal(t, odd, rest)
