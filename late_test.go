@@ -350,3 +350,37 @@ func TestPlainJobMovesWhileItIsSteered(t *testing.T) {
 		require.Zero(t, rdb.Exists(ctx, "stint:{moves}:late:k", "stint:{moves}:later:k").Val())
 	})
 }
+
+// A plain job that fails again and again while a verb looks for it, is there.
+func TestPlainJobFailsWhileItIsSteered(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := context.Background()
+		q, hook, spec := NewQueue("moves", rdb), &beforeScript{}, JobSpec{BackoffLimit: new(100)}.withDefaults(0)
+		rdb.AddHook(hook)
+		steered := func(failures int) (*Job, error) {
+			job, err := q.SubmitRaw(ctx, Submission{Kind: "k", Args: []byte("{}"), Spec: spec})
+			require.NoError(t, err)
+			left := failures
+			var fail func()
+			fail = func() {
+				claimed, err := q.store.Claim(ctx, store.Claim{Worker: "w", Op: fmt.Sprintf("%d%02d", failures, 50-left), Lanes: []string{"k"}, Max: 1, Lease: time.Second})
+				require.NoError(t, err)
+				require.Len(t, claimed.Tasks, 1)
+				result := resultOf(&claimed.Tasks[0], &spec, outcome{verb: verbFail, delay: 0}, "w")
+				require.Equal(t, store.Outcome{Counted: true}, q.store.Settle(ctx, []store.Result{result}, store.Guard{}, 0)[0])
+				if left--; left > 0 {
+					hook.do = fail
+				}
+			}
+			hook.do = fail
+			return q.Suspend(ctx, job.Name)
+		}
+		job, err := steered(10)
+		require.NoError(t, err)
+		require.Equal(t, 10, job.Status.Failed)
+		require.Equal(t, PhaseSuspended, job.Phase())
+		_, err = steered(20)
+		require.ErrorIs(t, err, ErrConflict)
+	})
+}

@@ -41,7 +41,7 @@ func (q *Queue) Delete(ctx context.Context, name string) error {
 // record reads a job that is to be steered; a plain one gets its record, also
 // where it has finished since it was found.
 func (q *Queue) record(ctx context.Context, name string) (r *store.Record, err error) {
-	for range 3 {
+	for range overtaken {
 		if r, err = q.find(ctx, name); err != nil || !r.Plain {
 			return r, err
 		}
@@ -52,8 +52,12 @@ func (q *Queue) record(ctx context.Context, name string) (r *store.Record, err e
 			return nil, err
 		}
 	}
-	return nil, q.steered(name, err)
+	return nil, fmt.Errorf("%w: job %s, %d times in a row", ErrConflict, name, overtaken)
 }
+
+// overtaken is how often a verb begins anew where the job has changed since it
+// was read, as a plain one does that fails and is started again at once.
+const overtaken = 20
 
 // adopt gives a plain job its record.
 func (q *Queue) adopt(ctx context.Context, r *store.Record) error {
@@ -84,8 +88,7 @@ func (q *Queue) steered(name string, err error) error {
 // fields of [JobSpec]; anything else is an [*InvalidError], and nothing is
 // stored.
 func (q *Queue) Update(ctx context.Context, name string, change func(*JobSpec)) (*Job, error) {
-	const tries = 20
-	for range tries {
+	for range overtaken {
 		r, err := q.record(ctx, name)
 		if err != nil {
 			return nil, err
@@ -117,7 +120,7 @@ func (q *Queue) Update(ctx context.Context, name string, change func(*JobSpec)) 
 		}
 		return q.Get(ctx, name)
 	}
-	return nil, fmt.Errorf("%w: job %s, %d times in a row", ErrConflict, name, tries)
+	return nil, fmt.Errorf("%w: job %s, %d times in a row", ErrConflict, name, overtaken)
 }
 
 // started is the spec of a stored job: its delay is the time that it led to,
