@@ -350,6 +350,9 @@ func TestDamagedLateJobHarmsNoOther(t *testing.T) {
 			"", "x", "@", "@x", "@1-1", "7", "7 ", "7 P{}", "-1 P", "0 P", "1 x", "99999999999999999999 P", "3 P{}", "2 P{", " ", "\x00", "2 P\xff",
 			`21 P{"completions": "x"}`,
 		}
+		for _, tries := range []string{"R", "R 1 0 1 1 1:1 x", "R 1 0 1 1 9:1 x", "R 1 0 1 1 1:-1 x", "R -1 0 1 1 1:1 x", "R 1 0 1 1 1,1,1,1,1,1:", "R 1 0 1 1 2:1 {}"} {
+			harms = append(harms, fmt.Sprintf("%d %sP{}", len(tries)+3, tries))
+		}
 		var victims []string
 		for range harms {
 			job, err := q.Submit(ctx, work{}, stint.JobSpec{Delay: 200 * time.Millisecond})

@@ -214,10 +214,10 @@ type ListOptions struct {
 }
 
 // List goes over the jobs of a queue: first those with a record, oldest
-// first, then plain jobs that wait for their start, the next one first, then
-// plain jobs that wait for a worker or run, then finished plain jobs. It reads
-// a page at a time. A job that comes, goes or changes its place meanwhile may
-// be seen or not. An error that wraps [ErrUnreadable] is of jobs that are
+// first, then plain jobs that wait for their start or next attempt, the next
+// one first, then plain jobs that wait for a worker or run, then finished plain
+// jobs. It reads a page at a time. A job that comes, goes or changes its place
+// meanwhile may be seen or not, or twice. An error that wraps [ErrUnreadable] is of jobs that are
 // passed over; any other ends it.
 func (q *Queue) List(ctx context.Context, o ListOptions) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {

@@ -72,8 +72,8 @@ func (s *Store) Ripen(ctx context.Context, kind string) (more bool, err error) {
 	return word == "MORE", err
 }
 
-// getLate reads a plain job that waits for its start, or the entry that it
-// got when it started; neither where it is gone.
+// getLate reads a plain job that waits for its start or next attempt, or the
+// entry that it got when it started; neither where it is gone.
 func (s *Store) getLate(ctx context.Context, kind, id string) (r *Record, entry string, err error) {
 	var job *redis.StringCmd
 	var due *redis.FloatCmd
@@ -119,8 +119,8 @@ func lateRecord(kind, id, text string, due int64) *Record {
 	return r
 }
 
-// ListLate reads up to n plain jobs of a kind that wait for their start, by
-// this, after a token that it gave before; next is "" at the end.
+// ListLate reads up to n plain jobs of a kind that wait for their start or next
+// attempt, by this, after a token that it gave before; next is "" at the end.
 func (s *Store) ListLate(ctx context.Context, kind, token string, n int, newest bool) (jobs []*Record, next string, err error) {
 	ids, next, err := s.page(ctx, s.keys.later(kind), token, n, newest)
 	if err != nil || len(ids) == 0 {
@@ -157,7 +157,7 @@ var lateFaults = map[string]Fault{
 }
 
 // AuditLate looks at a page of the plain jobs of a kind that start later or
-// have, from a place on that it gave before. next is "" at the end.
+// again, or have, from a place on that it gave before. next is "" at the end.
 func (s *Store) AuditLate(ctx context.Context, kind, from string) (faults []Fault, next string, err error) {
 	if KindOf(kind) != kind {
 		return nil, "", nil

@@ -1,5 +1,5 @@
--- What the submission of plain jobs shares, with prelude: those that start
--- later wait beside their streams, until ripen starts them.
+-- What the submission and the failure of plain jobs share, with prelude: those
+-- that start later, or again, wait beside their streams, until ripen starts them.
 
 -- put_off begins with jobs that start later and differ in their args alone: the
 -- header is the number of the call, their start, less than 0 from now on, and
