@@ -323,7 +323,7 @@ var (
 )
 
 // reached are the commands that a script may come to call, with what it uses
-// of job.lua and putoff.lua.
+// of the files that several share.
 func reached(t *testing.T, script string) map[string]bool {
 	t.Helper()
 	read := func(name string) string {
@@ -331,7 +331,10 @@ func reached(t *testing.T, script string) map[string]bool {
 		require.NoError(t, err)
 		return regexp.MustCompile(`--.*`).ReplaceAllString(string(data), "")
 	}
-	shared, bodies := read("job")+read("putoff"), map[string]string{}
+	shared, bodies := "", map[string]string{}
+	for _, name := range []string{"prelude", "record", "attempts", "sync", "putoff", "own"} {
+		shared += read(name)
+	}
 	at := luaFunction.FindAllStringSubmatchIndex(shared, -1)
 	for i, m := range at {
 		end := len(shared)

@@ -27,7 +27,7 @@ type jobFacts struct {
 	completions, active, ending   int64
 }
 
-// Places of numbers in RULES and STATE of job.lua.
+// Places of numbers in RULES_TEXT and STATE of record.lua.
 const (
 	ruleCompletions, ruleParallelism, ruleDeadline, ruleTTL     = 0, 1, 5, 6
 	ruleSuspend, ruleStartAt, ruleReplaceFailed, rulesKept      = 7, 8, 9, 17
@@ -243,7 +243,7 @@ func (f *jobFacts) unarmed(add report) {
 	}
 }
 
-// want is want of job.lua.
+// want is want of attempts.lua.
 func (f *jobFacts) want() int64 {
 	switch {
 	case f.completions >= 0:

@@ -260,7 +260,7 @@ func (s *Store) WakeAll(ctx context.Context, worker string) error {
 	return s.seen(ctx, s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.ctl(), MaxLen: ordersKept, Approx: true, Values: []any{"t", 0}}).Err())
 }
 
-// ordersKept is ORDERS of job.lua.
+// ordersKept is ORDERS of prelude.lua.
 const ordersKept = 1000
 
 // Work is what a worker must know of a job with a record to run its tasks.

@@ -63,7 +63,7 @@ func (s *Store) Reaches(ctx context.Context, after string) error {
 	return nil
 }
 
-// eventsKept is EVENTS of job.lua: below that many nothing was trimmed.
+// eventsKept is EVENTS of prelude.lua: below that many nothing was trimmed.
 const eventsKept = 10_000
 
 // Time is when the event was written, in ms.
@@ -85,7 +85,7 @@ type Happened struct {
 	First, Last int64 // ms
 }
 
-// Happened reads what `tell` of job.lua has noted.
+// Happened reads what `tell` of record.lua has noted.
 func (r *Record) Happened() []Happened {
 	var all []Happened
 	for text := range strings.SplitSeq(r.Log, ";") {

@@ -43,7 +43,7 @@ func (s *Store) MarkMemory(ctx context.Context, marks []MemoryMark) []error {
 	return errs
 }
 
-// MemoryOver reads what `mark` of job.lua has noted: whether some task is in
+// MemoryOver reads what `mark` of record.lua has noted: whether some task is in
 // a process with more memory than it may have, and since when that is so; 0
 // where none ever was.
 func (r *Record) MemoryOver() (over bool, since int64) {

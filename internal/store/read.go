@@ -57,7 +57,7 @@ type Record struct {
 // ErrUnreadable is what is there and was not written by a version known here.
 var ErrUnreadable = errors.New("stint: unreadable record")
 
-// lateFrom is where the scores of `wait` are due times: READY of job.lua.
+// lateFrom is where the scores of `wait` are due times: READY of prelude.lua.
 const lateFrom = "(2147483647"
 
 // Get reads a job with a record.
@@ -137,7 +137,7 @@ func readJob(v any) (*Record, error) {
 
 // jobScope tells whether a failure holds back the whole job, by its rules.
 func jobScope(text string) bool {
-	const scope = 14 // RULES of job.lua
+	const scope = 14 // RULES_TEXT of record.lua
 	f := strings.Split(text, "|")
 	return len(f) <= scope || f[scope] == "1"
 }
@@ -145,7 +145,7 @@ func jobScope(text string) bool {
 // readRecord reads the hash of a job, which others may have written.
 func readRecord(h map[string]string) (*Record, error) {
 	f := strings.Split(h["state"], "|")
-	const numbers = 19 // STATE of job.lua
+	const numbers = 19 // STATE of record.lua
 	if len(f) < numbers {
 		return nil, fmt.Errorf("state %.60q: want %d numbers", h["state"], numbers)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // rulesText is the form in which a record keeps a job's rules: the numbers in
-// the order of RULES in job.lua.
+// the order of RULES_TEXT in record.lua.
 func rulesText(s rules.Spec) string {
 	b := make([]byte, 0, 96)
 	num := func(n int64) {

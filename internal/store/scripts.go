@@ -4,19 +4,25 @@ import (
 	"cmp"
 	"context"
 	_ "embed" // the scripts are files
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/job.lua
-var jobSrc string
-
-//go:embed lua/putoff.lua
-var putOffSrc string
-
-//go:embed lua/own.lua
-var ownSrc string
+// What several scripts share.
+var (
+	//go:embed lua/prelude.lua
+	prelude string // every script can use it
+	//go:embed lua/record.lua
+	recordSrc string
+	//go:embed lua/attempts.lua
+	attemptsSrc string
+	//go:embed lua/sync.lua
+	syncSrc string
+	//go:embed lua/putoff.lua
+	putOffSrc string
+	//go:embed lua/own.lua
+	ownSrc string
+)
 
 // One variable and one file per transition; a missing file does not compile.
 var (
@@ -92,9 +98,8 @@ var (
 	auditKeysSrc string
 )
 
-// prelude is what every script can use: clock and the constants; transitions
-// of a job get all of job.lua.
-var prelude = jobSrc[:strings.Index(jobSrc, "-- keys names")]
+// jobSrc is what transitions of a job share.
+var jobSrc = prelude + recordSrc + attemptsSrc + syncSrc
 
 var (
 	submitScript   = redis.NewScript(jobSrc + putOffSrc + submitSrc)

@@ -55,7 +55,7 @@ func (s *Store) Slot(ctx context.Context, name, lane string, slot int) (*Slot, e
 		return nil, ErrGone
 	}
 	out := &Slot{UID: uid.Val(), Done: done.Val() == 1, Bad: bad.Val() == 1, Again: wait.Err() == nil}
-	const ready = 1<<31 - 1 // READY of job.lua: greater scores are due times
+	const ready = 1<<31 - 1 // READY of prelude.lua: greater scores are due times
 	if wait.Val() > ready {
 		out.Due = int64(wait.Val())
 	}

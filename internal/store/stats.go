@@ -39,7 +39,7 @@ func (s *Store) Minutes(ctx context.Context, kinds []string, from, to int64) ([]
 	return out, nil
 }
 
-// readMinute reads what tally of job.lua writes.
+// readMinute reads what tally of prelude.lua writes.
 func readMinute(text string) (Minute, bool) {
 	f := strings.Fields(text)
 	if len(f) != 7 {

@@ -1,7 +1,7 @@
 -- enqueue stores plain jobs, each as its stream entry alone. A repeated call
 -- answers as the first did. It is apart from submit, since the records that
 -- submit makes need ten times as much code, which Redis runs in every call. So
--- it also says itself what job.lua has functions for: those are made in every
+-- it also says itself what prelude.lua has functions for: those are made in every
 -- call too, and would be a tenth of what a job costs that comes by itself.
 -- KEYS[1] sub  string  the submitting client's last operation and its answer
 -- KEYS[2] kinds  set  kinds that the queue has seen
