@@ -80,11 +80,15 @@ type flow struct {
 
 var errNow = errors.New("the first attempt")
 
-// worker of the flows: of jobs named fail… the first attempts fail.
+// fails are the labels of plain jobs that fail.
+var fails = map[string]string{"fails": "2"}
+
+// worker of the flows: of jobs named fail… the first attempts fail, and of
+// plain ones the first two where their args say so.
 func flowWorker(q *stint.Queue) *stint.Worker {
 	w := stint.NewWorker(q, stint.WorkerConfig{Lease: 3 * time.Second, ShutdownTimeout: time.Second})
 	stint.Handle(w, func(_ context.Context, t *stint.Task[work]) error {
-		if strings.HasPrefix(t.Job, "fail") && t.Attempt == 1 {
+		if strings.HasPrefix(t.Job, "fail") && t.Attempt == 1 || t.Attempt <= t.Args.N {
 			return errNow
 		}
 		return nil
@@ -145,6 +149,27 @@ func flows() map[string]flow {
 			_, err := q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Second, TTLAfterFinished: new(24 * time.Hour)})
 			return err
 		}, func(ctx context.Context, q *stint.Queue) error { return runFor(ctx, q, 4*time.Second) }, false, "plain Complete succeeded 1 failed 0 indexes "},
+		"work on plain jobs that fail": {func(ctx context.Context, q *stint.Queue) error {
+			_, err := q.Submit(ctx, work{2}, stint.JobSpec{Labels: fails, Backoff: quick(), TTLAfterFinished: new(24 * time.Hour)})
+			return err
+		}, func(ctx context.Context, q *stint.Queue) error { return runFor(ctx, q, 4*time.Second) }, false, "plain Complete succeeded 1 failed 2 indexes "},
+		"suspend and resume a plain job that failed": {func(ctx context.Context, q *stint.Queue) error {
+			backoff := &stint.Backoff{Initial: 20 * time.Second}
+			_, err := q.Submit(ctx, work{2}, stint.JobSpec{Labels: fails, Backoff: backoff, TTLAfterFinished: new(24 * time.Hour)})
+			return errors.Join(err, runFor(ctx, q, 4*time.Second))
+		}, func(ctx context.Context, q *stint.Queue) error {
+			for _, err := range q.SuspendAll(ctx, stint.ListOptions{}) {
+				if err != nil {
+					return err
+				}
+			}
+			for _, err := range q.ResumeAll(ctx, stint.ListOptions{}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}, true, "plain Complete succeeded 1 failed 2 indexes "},
 		"delete a job that starts later": {func(ctx context.Context, q *stint.Queue) error {
 			_, err := q.Submit(ctx, work{}, stint.JobSpec{Delay: time.Hour})
 			return errors.Join(err, submitting(indexed("a"))(ctx, q))
@@ -204,6 +229,9 @@ func state(ctx context.Context, q *stint.Queue) (string, error) {
 		failed := j.Status.Failed
 		if strings.HasPrefix(name, "fail") && failed < 4 {
 			failed = 4 // a first attempt that was lost with its worker is no failure
+		}
+		if j.Spec.Labels["fails"] != "" && failed < 2 {
+			failed = 2 // as above
 		}
 		out = append(out, fmt.Sprintf("%s %s succeeded %d failed %d indexes %s", name, j.Phase(), j.Status.Succeeded, failed, j.Status.CompletedIndexes))
 	}
