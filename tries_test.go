@@ -132,7 +132,7 @@ func TestFailedPlainJobsNeedNoRecord(t *testing.T) {
 						if i == failures-1 {
 							again = time.Hour
 						}
-						end <- stint.RetryAfter(again, fmt.Errorf("failure \"%d\" é", i+1))
+						end <- stint.RetryAfter(again, fmt.Errorf("failure \"%d\" é%s", i+1, strings.Repeat("\x00", 90)))
 					}
 					require.Eventually(t, func() bool {
 						j, err := q.Get(ctx, job.Name)
@@ -140,7 +140,7 @@ func TestFailedPlainJobsNeedNoRecord(t *testing.T) {
 					}, within, time.Millisecond)
 					same("waiting")
 					waiting := show(t, ctx, q, job.Name)
-					require.Equal(t, `failure "7" é`, waiting.Job.Status.LastError)
+					require.Contains(t, waiting.Job.Status.LastError, `failure "7" é`)
 					require.Len(t, waiting.Errors, 5)
 					require.Equal(t, stint.IndexRetrying, waiting.Index.State)
 					require.Equal(t, failures, waiting.Events[0].Count)
