@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -266,5 +267,94 @@ func TestEndedBesideSpoiltLate(t *testing.T) {
 		ended(t, s, given)
 		require.NoError(t, s.AdoptFor(ctx, &again[0], one("", "", "").Rules, past))
 		require.Zero(t, rdb.Exists(ctx, "stint:{tries}:late:k").Val())
+	})
+}
+
+// A record that is made of a job which has failed tells its last errors and
+// its attempts; of one that has succeeded, its result too.
+func TestAdoptTellsWhatHasFailed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		for _, when := range []string{"running", "succeeded"} {
+			ctx, s := t.Context(), store.New(rdb, when)
+			task := plainTasks(t, s, 1)[0]
+			var messages []string
+			for op := 2; op < 8; op++ {
+				r := failed(&task, 0)
+				messages = append(messages, `{"message":"`+strings.Repeat("x", op)+strconv.Itoa(op)+`"}`)
+				r.Error = []byte(messages[len(messages)-1])
+				ended(t, s, r)
+				got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: strconv.Itoa(op), Lanes: []string{"k"}, Max: 1, Lease: time.Second})
+				require.NoError(t, err)
+				task = got.Tasks[0]
+			}
+			if when == "succeeded" {
+				ended(t, s, store.Result{Task: &task, Verdict: rules.Succeeded, TTL: time.Hour, Record: store.KeptRecord(&task, []byte("7"))})
+			}
+			r, err := s.GetPlain(ctx, task.Job)
+			require.NoError(t, err)
+			require.NoError(t, s.AdoptFor(ctx, &task, one("", "", "").Rules, r))
+			slot, err := s.Slot(ctx, task.Job, "k", 0)
+			require.NoError(t, err)
+			var kept []string
+			for _, e := range slot.Errors {
+				kept = append(kept, string(e.Data))
+			}
+			require.ElementsMatch(t, messages[1:], kept)
+			require.Equal(t, "5", rdb.HGet(ctx, "stint:{"+when+"}:job:"+task.Job+":data", "E").Val())
+			r, err = s.Get(ctx, task.Job)
+			require.NoError(t, err)
+			require.Equal(t, []any{6, `xxxxxxx7"}`}, []any{r.Failed, r.Error})
+			if when == "succeeded" {
+				require.Equal(t, "7", string(slot.Result))
+				continue
+			}
+			require.Equal(t, 7, slot.Task.Attempt)
+			require.Equal(t, task.Entry, slot.Task.Entry)
+		}
+	})
+}
+
+// P5: a worker whose task has failed gives no record to the job that waits.
+func TestP5AdoptAfterItsFailure(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, s := t.Context(), store.New(rdb, "tries")
+		task := plainTasks(t, s, 1)[0]
+		ended(t, s, failed(&task, 0))
+		got, err := s.Claim(ctx, store.Claim{Worker: "w", Op: "2", Lanes: []string{"k"}, Max: 1, Lease: time.Second})
+		require.NoError(t, err)
+		task = got.Tasks[0]
+		ended(t, s, failed(&task, time.Hour))
+		before := keyspace(t, rdb)
+		require.ErrorIs(t, s.Adopt(ctx, &task, "w", one("", "", "").Rules), store.ErrFenced)
+		r, err := s.GetPlain(ctx, task.Job)
+		require.NoError(t, err)
+		task.Tries = r.Tries
+		require.ErrorIs(t, s.Adopt(ctx, &task, "w", one("", "", "").Rules), store.ErrFenced)
+		require.Equal(t, before, keyspace(t, rdb))
+	})
+}
+
+// The timer of a kind is that of the first job which still waits.
+func TestRipenSetsTheTimerAnew(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx := t.Context()
+		s, now := ticking(rdb, "ripen")
+		subs := []store.Submission{{Kind: "k", Plain: true, Start: *now + 1000}, {Kind: "k", Plain: true, Start: *now + 5000}}
+		_, err := s.Submit(ctx, "me", "1", true, subs)
+		require.NoError(t, err)
+		timer := func() *redis.FloatCmd { return rdb.ZScore(ctx, "stint:{ripen}:timers", "late/k") }
+		require.InDelta(t, *now+1000, timer().Val(), 0)
+		*now += 1000
+		more, err := s.Ripen(ctx, "k")
+		require.NoError(t, err)
+		require.False(t, more)
+		require.InDelta(t, *now+4000, timer().Val(), 0)
+		*now += 4000
+		_, err = s.Ripen(ctx, "k")
+		require.NoError(t, err)
+		require.ErrorIs(t, timer().Err(), redis.Nil)
 	})
 }
