@@ -111,7 +111,7 @@ func (r *Record) tell(t *Tries, attempts int, last int64) {
 	r.Tries, r.Failed, r.StartedAt = t, t.Failed, t.First
 	if n := len(t.Errors); n > 0 {
 		_, message, _ := strings.Cut(string(t.Errors[n-1].Data), `"message":"`)
-		r.Error = message[:min(len(message), 400)] // as message_of of job.lua
+		r.Error = message[:min(len(message), 400)] // as message_of of record.lua
 	}
 }
 
