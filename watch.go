@@ -121,7 +121,8 @@ func eventOf(e store.Event) Event {
 // Wait waits until a job has finished, in whatever process, and reads it. It
 // fails with [ErrNotFound] where there is no such job, or no more: a finished
 // job is found until its TTL has passed. With TTLAfterFinished 0, only one
-// who waits already hears of the end.
+// who waits already hears of the end; where that comes before the first look
+// at the job, Job has its name, UID, kind, labels and end alone.
 func (q *Queue) Wait(ctx context.Context, name string) (*Job, error) {
 	job, _, err := q.wait(ctx, name)
 	return job, err
@@ -136,22 +137,29 @@ func (q *Queue) wait(ctx context.Context, name string) (*Job, *Event, error) {
 	if err := q.store.Await(ctx, name); err != nil {
 		return nil, nil, err
 	}
-	job, err := q.Get(ctx, name)
-	for err == nil && !job.Finished() {
+	var last *Job
+	var end *Event
+	for {
+		job, err := q.Get(ctx, name)
+		if errors.Is(err, ErrNotFound) {
+			if end == nil || end.Type == EventDeleted {
+				end, err = q.endSince(ctx, name, from, err)
+			}
+			if end != nil {
+				return ended(lastSeen(last, end), *end), end, nil
+			}
+		}
+		if err != nil || job.Finished() {
+			return job, nil, err
+		}
+		last = job
 		if err := q.store.Await(ctx, name); err != nil && !store.Temporary(err) {
 			return nil, nil, err
 		}
-		var end *Event
 		if end, from, err = q.nextEnd(ctx, name, from); err != nil {
 			return nil, nil, err
 		}
-		last := job
-		job, err = q.Get(ctx, name)
-		if errors.Is(err, ErrNotFound) && end != nil && end.Type != EventDeleted {
-			return ended(last, *end), end, nil
-		}
 	}
-	return job, nil, err
 }
 
 // nextEnd waits for the end of a job, or for some seconds.
@@ -167,13 +175,48 @@ func (q *Queue) nextEnd(ctx context.Context, name, from string) (*Event, string,
 		pause(ctx, time.Second)
 		return nil, from, nil
 	}
-	for _, e := range events {
-		switch ev := eventOf(e); {
-		case e.Name == name && (ev.Type == EventComplete || ev.Type == EventFailed || ev.Type == EventDeleted):
-			return &ev, e.ID, nil
-		}
+	if end := endAmong(events, name); end != nil {
+		return end, end.ResourceVersion, nil
 	}
 	return nil, last, nil
+}
+
+// endAmong finds the end of a job among events, nil where it is not.
+func endAmong(events []store.Event, name string) *Event {
+	for _, e := range events {
+		ev := eventOf(e)
+		if e.Name == name && (ev.Type == EventComplete || ev.Type == EventFailed || ev.Type == EventDeleted) {
+			return &ev
+		}
+	}
+	return nil
+}
+
+// endSince finds the end of a job that is gone among the events after an ID; it
+// fails as asked where there is none: the job ended before anybody waited.
+func (q *Queue) endSince(ctx context.Context, name, from string, gone error) (*Event, error) {
+	const noWait = -1
+	for {
+		events, last, err := q.store.Events(ctx, from, noWait)
+		if err != nil {
+			return nil, err
+		}
+		if end := endAmong(events, name); end != nil && end.Type != EventDeleted {
+			return end, nil
+		} else if end != nil || last == from {
+			return nil, gone
+		}
+		from = last
+	}
+}
+
+// lastSeen is a job as it was last seen, or what its end says of one that was
+// gone at the first look.
+func lastSeen(j *Job, end *Event) *Job {
+	if j != nil {
+		return j
+	}
+	return &Job{Name: end.Name, UID: end.UID, Kind: end.Kind, Spec: JobSpec{Name: end.Name, Labels: end.Labels}}
 }
 
 // ended is a job as it was last seen, with its end.
