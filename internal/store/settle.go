@@ -72,18 +72,16 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 	for i, idx := range members {
 		word, err := calls[i].cmd.Text()
 		if now, late := strings.CutSuffix(word, " LATE"); late {
-			for n, o := range s.Settle(ctx, pick(results, idx), g, atoi64(now)+1000) {
-				out[idx[n]] = o
-			}
+			s.settleAgain(ctx, results, idx, g, atoi64(now)+1000, out, func(*Result) {})
 			continue
 		}
-		if word == "OLD" {
-			s.settleRecorded(ctx, results, idx, g, out)
+		if word == "OLD" { // for the sake of workers of the layout before
+			s.settleAgain(ctx, results, idx, g, 0, out, func(r *Result) { r.recorded = true })
 			continue
 		}
 		_, flags, _ := strings.Cut(word, " ")
 		if err == nil && strings.Contains(flags, "2") {
-			s.settleAdopted(ctx, results, idx, flags, g, out)
+			s.settleAgain(ctx, results, adopted(idx, flags), g, 0, out, (*Result).adopted)
 		}
 		for n, at := range idx {
 			switch {
@@ -103,44 +101,35 @@ func (s *Store) Settle(ctx context.Context, results []Result, g Guard, hint int6
 	return out
 }
 
-// settleAdopted ends plain tasks whose jobs have got a record meanwhile, which
-// own.lua marks with 2.
-func (s *Store) settleAdopted(ctx context.Context, results []Result, idx []int, flags string, g Guard, out []Outcome) {
-	var adopted []int
-	for n, at := range idx {
-		if n < len(flags) && flags[n] == '2' {
-			adopted = append(adopted, at)
-		}
+// settleAgain ends tasks that one script has left to another, after a change of
+// their results.
+func (s *Store) settleAgain(ctx context.Context, results []Result, idx []int, g Guard, hint int64, out []Outcome, change func(*Result)) {
+	again := make([]Result, len(idx))
+	for i, at := range idx {
+		again[i] = results[at]
+		change(&again[i])
 	}
-	again := pick(results, adopted)
-	for i := range again {
-		task := *again[i].Task
-		task.Plain = false
-		again[i].Task = &task
-	}
-	for i, o := range s.Settle(ctx, again, g, 0) {
-		out[adopted[i]] = o
-	}
-}
-
-// settleRecorded ends plain tasks whose jobs must get records, for the sake of
-// workers of the layout before.
-func (s *Store) settleRecorded(ctx context.Context, results []Result, idx []int, g Guard, out []Outcome) {
-	again := pick(results, idx)
-	for i := range again {
-		again[i].recorded = true
-	}
-	for i, o := range s.Settle(ctx, again, g, 0) {
+	for i, o := range s.Settle(ctx, again, g, hint) {
 		out[idx[i]] = o
 	}
 }
 
-func pick(results []Result, idx []int) []Result {
-	out := make([]Result, len(idx))
-	for i, at := range idx {
-		out[i] = results[at]
+// adopted are the plain tasks whose jobs have got a record meanwhile, which
+// own.lua marks with 2.
+func adopted(idx []int, flags string) (all []int) {
+	for n, at := range idx {
+		if n < len(flags) && flags[n] == '2' {
+			all = append(all, at)
+		}
 	}
-	return out
+	return all
+}
+
+// adopted makes the result that of a task whose job has a record.
+func (r *Result) adopted() {
+	task := *r.Task
+	task.Plain = false
+	r.Task = &task
 }
 
 // group sorts results: plain successes by kind and time to live, plain failures
